@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT
+ * Who is connected: (local, peer) -> session and id -> session, counts per
+ * prefix, deadlines, and the hellos of sessions that have ended.
+ *
+ * A session is a verified peer. At most two have the same path: the one in use
+ * and, while a client that came back is in its new handshake, its successor
+ * (RFC 6347 section 4.2.8). */
+#ifndef DTLSL_PEERS_H
+#define DTLSL_PEERS_H
+
+#include "config.h"
+#include "conn.h"
+
+/* No die-on-ENOMEM in the table library. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+#include <utlist.h>
+
+enum { DTLSL__TEXT_MAX = 160 };
+
+typedef struct dtlsl__prefix {
+    uint8_t key[17]; /* the prefix, and whether it is a wide one */
+    uint32_t sessions;
+    uint32_t half_open;
+    UT_hash_handle hh;
+} dtlsl__prefix;
+
+enum {
+    DTLSL__VERIFIED = 0, /* HELLO is out, no SSL yet */
+    DTLSL__HALF_OPEN = 1,
+    DTLSL__OPEN = 2,
+    DTLSL__ENDING = 3 /* its last event is queued or being delivered */
+};
+
+typedef struct dtlsl__session {
+    uint64_t id;
+    uint64_t tag;
+    dtlsl_path path;
+    uint32_t socket;
+    int32_t state;
+    dtlsl__conn *conn; /* NULL before SSL_new and once it is ending */
+    struct dtlsl__session *successor;   /* the new handshake on this path */
+    struct dtlsl__session *predecessor; /* whom this one is to replace */
+    uint8_t hello_id[DTLSL_HELLO_ID_LEN];
+    uint64_t hello_seq; /* highest record number seen on its ClientHello */
+    uint64_t created_ms;
+    uint64_t idle_ms;       /* last authenticated data */
+    uint64_t retransmit_ms; /* when OpenSSL wants to, UINT64_MAX: never */
+    uint32_t cookie_age_ms;
+    uint32_t app_len;
+    uint8_t app[DTLSL_COOKIE_APP_MAX];
+    int32_t was_open; /* the last event is CLOSE, not FAILED */
+    int32_t busy;     /* a send was refused: WRITABLE is due */
+    int32_t writable; /* ... and may be said now */
+    int32_t status;   /* of the last event */
+    char text[DTLSL__TEXT_MAX];
+
+    dtlsl__prefix *prefix[2];
+    size_t heap_index; /* 1-based, 0: not in the heap */
+    uint64_t heap_ms;
+    UT_hash_handle by_path;
+    UT_hash_handle by_id;
+    struct dtlsl__session *prev, *next;           /* half-open, by age */
+    struct dtlsl__session *end_prev, *end_next;   /* ending */
+    struct dtlsl__session *busy_prev, *busy_next; /* waiting for room */
+} dtlsl__session;
+
+typedef struct dtlsl__peers {
+    uint8_t key[16];
+    dtlsl__session *by_path;
+    dtlsl__session *by_id;
+    dtlsl__session *half_open; /* oldest first */
+    dtlsl__prefix *prefixes;
+    uint32_t n_sessions;
+    uint32_t n_half_open;
+    uint64_t last_id;
+    dtlsl__session **heap; /* 1-based */
+    size_t heap_len;
+    size_t heap_cap;
+    uint64_t *spent[2]; /* hellos of ended sessions, two generations */
+    uint32_t n_spent;
+    uint64_t spent_ms; /* when the present generation began */
+} dtlsl__peers;
+
+/* DTLSL_ERR_NOMEM or DTLSL_ERR_RANDOM. */
+int32_t dtlsl__peers_init(dtlsl__peers *peers, uint64_t mono_ms);
+/* Every session must be gone. */
+void dtlsl__peers_done(dtlsl__peers *peers);
+
+/* The session in use on a path, or NULL. */
+dtlsl__session *dtlsl__peers_find(const dtlsl__peers *peers,
+                                  const dtlsl_path *path);
+dtlsl__session *dtlsl__peers_by_id(const dtlsl__peers *peers, uint64_t id);
+
+/* Adds a half-open session: in use, or the successor of 'predecessor' (which
+ * has none). NULL without memory. */
+dtlsl__session *dtlsl__peers_add(dtlsl__peers *peers, const dtlsl_path *path,
+                                 dtlsl__session *predecessor,
+                                 uint64_t mono_ms);
+/* It counts as half-open no more. */
+void dtlsl__peers_opened(dtlsl__peers *peers, dtlsl__session *session);
+/* Takes it from the path (its successor takes over), the counts and the
+ * deadlines; its id still works. */
+void dtlsl__peers_detach(dtlsl__peers *peers, dtlsl__session *session);
+/* Frees a detached session. Its conn is the caller's. */
+void dtlsl__peers_remove(dtlsl__peers *peers, dtlsl__session *session);
+
+/* May one more half-open session come from here? The reason's counter
+ * (DTLSL__N_DROP_PREFIX), or 0. */
+int32_t dtlsl__peers_refuses(const dtlsl__peers *peers,
+                             const uint8_t peer[24],
+                             const dtlsl__settings *settings);
+/* Whom to evict for a new handshake: one that got an alert, an incomplete
+ * ClientHello, else the oldest of the prefix that has most. NULL: nobody.
+ * O(max-handshakes), and only where an accept follows, which costs a
+ * signature. */
+dtlsl__session *dtlsl__peers_victim(const dtlsl__peers *peers);
+
+/* Deadlines: a heap. A time that moved later may stay in it; whoever finds it
+ * due sets the true one. */
+void dtlsl__peers_schedule(dtlsl__peers *peers, dtlsl__session *session,
+                           uint64_t mono_ms);
+dtlsl__session *dtlsl__peers_next_due(const dtlsl__peers *peers);
+
+/* Hellos that had their connection (a bounded set over a cookie's lifetime):
+ * remember one, ask for one. */
+void dtlsl__peers_spend(dtlsl__peers *peers, const dtlsl_path *path,
+                        const uint8_t hello_id[DTLSL_HELLO_ID_LEN],
+                        uint64_t mono_ms);
+int dtlsl__peers_spent(const dtlsl__peers *peers, const dtlsl_path *path,
+                       const uint8_t hello_id[DTLSL_HELLO_ID_LEN]);
+
+#endif

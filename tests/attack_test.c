@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: MIT
+ * What owners of addresses and accidents do to the engine, and that honest
+ * peers do not notice: junk, copies, limits. rehandshake_test.c has clients
+ * that come back, spoof_test.c spoofed records. */
+#include "record.h"
+#include "test.h"
+#include "world.h"
+
+/* Outcomes */
+
+static uint32_t
+next_random(uint32_t *state)
+{
+    *state = *state * 1664525 + 1013904223;
+    return *state >> 8;
+}
+
+static void
+throw_junk(world *w, const uint8_t *seed, size_t len, uint32_t *random)
+{
+    dtlsl_path path = world_path(1 + next_random(random) % 3, 4000);
+    uint8_t junk[HELLO_ROOM];
+
+    if (len > sizeof(junk))
+        len = sizeof(junk);
+    memcpy(junk, seed, len);
+    for (uint32_t i = next_random(random) % 4; i > 0 && len > 0; i--)
+        junk[next_random(random) % len] = (uint8_t)next_random(random);
+    if (next_random(random) % 4 == 0)
+        len = next_random(random) % (len + 1);
+    if (next_random(random) % 16 == 0)
+        path.peer[16] = path.peer[17] = 0;
+    world_input(w, &path, junk, len);
+}
+
+START_TEST(every_datagram_has_exactly_one_outcome)
+{
+    world *w = world_new("max-handshakes=8 events-hello=1");
+    client *a = world_client(w, NULL), *b = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM], noise[HELLO_ROOM];
+    uint32_t random = 42;
+    size_t len = world_second_hello(w, a, hello);
+    packet p;
+
+    world_input(w, &w->path[0], hello, len);
+    world_connect(w, a);
+    for (int i = 0; i < 1500; i++) {
+        for (size_t k = 0; k < sizeof(noise); k++)
+            noise[k] = (uint8_t)next_random(&random);
+        throw_junk(w, noise, next_random(&random) % 200, &random);
+        throw_junk(w, hello, len, &random);
+        throw_junk(w, w->hello_len ? w->hello : hello, len, &random);
+        throw_junk(w, w->last_sent, w->last_sent_len, &random);
+        client_write(a, "x", 1);
+        ck_assert_int_eq(client_take(a, &p), 1);
+        throw_junk(w, p.data, p.len, &random);
+        packet_free(&p);
+        if (i % 16 == 0)
+            world_wait(w, 1000);
+        w->n_events = 0;
+        world_check_sums(w);
+    }
+    ck_assert_uint_gt(world_counter(w, DTLSL__N_RECEIVED), 7500);
+    world_check_echo(w, a, "still here");
+    world_drop_client(w, b);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(truncated_and_empty_datagrams_are_told_apart)
+{
+    world *w = world_new(NULL);
+    dtlsl_path path = world_path(1, 4000);
+    uint8_t hello[HELLO_ROOM];
+    dtlsl__datagram datagram = {hello, 100, 1, 0, path};
+
+    world_forge(w, &path, 1, hello);
+    world_begin(w);
+    dtlsl__engine_input(w->engine, &datagram);
+    world_drain(w);
+    world_input(w, &path, hello, 0);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_TRUNCATED), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_EMPTY), 1);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(impossible_sources_and_destinations_get_no_answer)
+{
+    world *w = world_new(NULL);
+    dtlsl_path path = world_path(1, 4000), bad;
+    uint8_t hello[HELLO_ROOM];
+    size_t sent;
+
+    world_forge(w, &path, 1, hello);
+    sent = w->n_sent;
+    bad = world_path(1, 0);
+    world_input(w, &bad, w->hello, w->hello_len);
+    bad = path;
+    memcpy(bad.peer, bad.local, 24);
+    world_input(w, &bad, w->hello, w->hello_len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_SOURCE), 2);
+    bad = path;
+    bad.local[12] = 224;
+    world_input(w, &bad, w->hello, w->hello_len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_DESTINATION), 1);
+    ck_assert_uint_eq(w->n_sent, sent);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+/* Copies */
+
+START_TEST(ten_copies_of_the_second_hello_make_one_connection)
+{
+    world *w = world_new(NULL);
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM];
+    size_t len = world_accept(w, c, hello), sent = w->n_sent;
+
+    for (int i = 0; i < 10; i++) {
+        /* a retransmission has a number of its own, a copy does not */
+        if (i >= 5)
+            dtlsl__put48(hello + 5, dtlsl__get48(hello + 5) + 1);
+        world_input(w, &w->path[0], hello, len);
+    }
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_DUPLICATE), 10);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SSL_NEW), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_COOKIE_VALID), 1);
+    ck_assert_uint_eq(w->n_sent, sent);
+    world_connect(w, c);
+    world_input(w, &w->path[0], hello, len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_DUPLICATE), 11);
+    world_check_echo(w, c, "x");
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_OPEN), 1);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_second_hello_is_good_once)
+{
+    world *w = world_new(NULL);
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM];
+    size_t len = world_accept(w, c, hello), sent;
+
+    world_connect(w, c);
+    client_shutdown(c);
+    world_pump(w);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_CLOSE), 1);
+    world_wait(w, 100000);
+    sent = w->n_sent;
+    world_input(w, &w->path[0], hello, len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_REPLAYED), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SSL_NEW), 1);
+    ck_assert_uint_eq(w->n_sent, sent);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+/* Whoever was not seen past its second hello may try it again. */
+START_TEST(an_unused_hello_is_good_again)
+{
+    world *w = world_new("handshake-timeout-ms=2000");
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM];
+    size_t len = world_second_hello(w, c, hello);
+
+    w->lose = WORLD_HELD;
+    world_input(w, &w->path[0], hello, len);
+    world_wait(w, 2000);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), 1);
+    w->lose = 0;
+    world_input(w, &w->path[0], hello, len);
+    world_connect(w, c);
+    world_check_echo(w, c, "x");
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_cookie_is_good_for_one_address)
+{
+    world *w = world_new(NULL);
+    dtlsl_path path = world_path(1, 4000), other = world_path(2, 4000);
+    dtlsl_path port = world_path(1, 4001);
+    uint8_t hello[HELLO_ROOM];
+    size_t len = world_forge(w, &path, 1, hello);
+
+    world_input(w, &other, hello, len);
+    world_input(w, &port, hello, len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_COOKIE_MISMATCH), 2);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 0);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SSL_NEW), 0);
+    world_input(w, &path, hello, len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 1);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(bad_cookies_are_answered_within_a_budget)
+{
+    world *w = world_new(NULL);
+    dtlsl_path path = world_path(1, 4000);
+    uint8_t hello[HELLO_ROOM];
+    size_t len = world_forge(w, &path, 1, hello);
+
+    hello[62] ^= 1; /* in the cookie */
+    for (uint32_t i = 0; i < 2000; i++) {
+        dtlsl_path from = world_path(i + 2, 4000);
+        world_input(w, &from, hello, len);
+    }
+    ck_assert_uint_gt(world_counter(w, DTLSL__N_DROP_BAD_COOKIE), 0);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 0);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+/* Limits */
+
+START_TEST(four_accepts_a_batch_and_no_more)
+{
+    world *w = world_new(NULL);
+    uint8_t hello[6][HELLO_ROOM];
+    dtlsl_path path[6];
+    size_t len[6];
+
+    for (uint32_t i = 0; i < 6; i++) {
+        path[i] = world_path(i + 1, 4000);
+        len[i] = world_forge(w, &path[i], (uint8_t)i, hello[i]);
+    }
+    world_begin(w);
+    for (int i = 0; i < 6; i++)
+        world_input_raw(w, &path[i], hello[i], len[i]);
+    world_flush(w);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 4);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_RATION), 2);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SSL_NEW), 4);
+    world_begin(w);
+    for (int i = 0; i < 6; i++)
+        world_input_raw(w, &path[i], hello[i], len[i]);
+    world_flush(w);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 6);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_DUPLICATE), 4);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(max_conns_refuses_and_takes_again_when_one_left)
+{
+    world *w = world_new("max-conns=2");
+    client *a = world_client(w, NULL), *b = world_client(w, NULL), *c;
+
+    world_connect(w, a);
+    world_connect(w, b);
+    c = world_client(w, NULL);
+    world_pump(w);
+    ck_assert(!client_is_open(c));
+    ck_assert_uint_ge(world_counter(w, DTLSL__N_DROP_MAX_CONNS) +
+                          world_counter(w, DTLSL__N_DROP_PREFIX),
+                      1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_MAX_CONNS), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SSL_NEW), 2);
+    world_check_echo(w, a, "x");
+    client_shutdown(b);
+    world_pump(w);
+    world_advance(w, 1000);
+    ck_assert(client_is_open(c));
+    world_check_echo(w, c, "x");
+    world_free(w);
+}
+END_TEST
+
+/* Eight half-opens: one each of hosts 10 to 15, then two of host 16. */
+static world *
+crowded_world(void)
+{
+    world *w = world_new("max-handshakes=8");
+    dtlsl_path path;
+
+    for (uint32_t host = 10; host < 17; host++) {
+        path = world_path(host, 4000);
+        ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    }
+    path = world_path(16, 4001);
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 8);
+    return w;
+}
+
+START_TEST(the_prefix_with_most_half_opens_makes_room)
+{
+    world *w = crowded_world();
+    dtlsl_path path = world_path(30, 4000), want = world_path(16, 4000);
+
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    ck_assert_mem_eq(world_evicted(w, 1)->peer, want.peer, 24);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 8);
+    path = world_path(31, 4000);
+    want = world_path(10, 4000);
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    ck_assert_mem_eq(world_evicted(w, 2)->peer, want.peer, 24);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(who_sent_an_alert_is_evicted_first)
+{
+    world *w = crowded_world();
+    dtlsl_path path = world_path(30, 4000), want = world_path(13, 4000);
+    uint8_t record[16];
+    size_t len = make_record(record, 21, 0, 5, "\x02\x30", 2);
+
+    world_input(w, &want, record, len);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), 0);
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    ck_assert_mem_eq(world_evicted(w, 1)->peer, want.peer, 24);
+    ck_assert_ptr_nonnull(strstr(
+        (const char *)world_find(w, DTLSL_EVENT_FAILED)->data, "alert"));
+    world_free(w);
+}
+END_TEST
+
+START_TEST(an_incomplete_hello_is_evicted_before_whole_ones)
+{
+    client_options options = {.alpn_padding = 800, .mtu = 256};
+    world *w = world_new("max-handshakes=8");
+    uint8_t hello[HELLO_ROOM];
+    dtlsl_path path = world_path(20, 4000), want;
+    client *c;
+    size_t len;
+
+    for (uint32_t host = 10; host < 16; host++) {
+        want = world_path(host, 4000);
+        ck_assert_uint_eq(world_half_open(w, &want, 1), 1);
+    }
+    want = world_path(10, 4001);
+    ck_assert_uint_eq(world_half_open(w, &want, 1), 1);
+    c = world_client(w, &options);
+    want = w->path[0];
+    len = world_second_hello(w, c, hello);
+    world_input(w, &w->path[0], hello, len);
+    client_discard(c);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 8);
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    ck_assert_mem_eq(world_evicted(w, 1)->peer, want.peer, 24);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_prefix_has_its_share_of_half_opens_and_no_more)
+{
+    world *w = world_new("max-handshakes=16");
+    client *c = world_client(w, NULL);
+    dtlsl_path path;
+
+    for (uint16_t port = 1; port <= 40; port++) {
+        path = world_path(9, port);
+        world_half_open(w, &path, 1);
+    }
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 4);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_PREFIX), 36);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_EVICTED), 0);
+    world_connect(w, c);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_prefix_of_ipv6_is_64_bits_and_48_a_wider_one)
+{
+    world *w = world_new("max-handshakes=16");
+    uint8_t net[16] = {0x20, 0x01, 0x0D, 0xB8};
+
+    for (uint16_t i = 0; i < 8; i++) {
+        dtlsl_path path = world_path(1, 4000);
+        memcpy(path.peer, net, 16);
+        memcpy(path.local, net, 16);
+        path.local[0] = 0x26;
+        path.peer[15] = (uint8_t)i;
+        world_half_open(w, &path, 1);
+    }
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 4);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_PREFIX), 4);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(connections_per_prefix_count_when_it_is_crowded)
+{
+    world *w = world_new("max-conns=4 max-conns-per-prefix=1");
+    dtlsl_path path[4];
+    client *c[4];
+
+    for (uint16_t i = 0; i < 4; i++)
+        path[i] = world_path(9, (uint16_t)(4000 + i));
+    for (int i = 0; i < 3; i++) {
+        c[i] = world_client_at(w, NULL, &path[i]);
+        world_connect(w, c[i]);
+    }
+    c[3] = world_client_at(w, NULL, &path[3]);
+    world_pump(w);
+    ck_assert(!client_is_open(c[3]));
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_PREFIX), 1);
+    world_drop_client(w, c[3]);
+    world_connect(w, world_client(w, NULL)); /* somebody else */
+    world_free(w);
+}
+END_TEST
+
+START_TEST(open_connections_are_never_evicted)
+{
+    world *w = world_new("max-handshakes=1");
+    client *c = world_client(w, NULL);
+
+    world_connect(w, c);
+    for (uint32_t host = 10; host < 30; host++) {
+        dtlsl_path path = world_path(host, 4000);
+        ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    }
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_CLOSE), 0);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_EVICTED), 19);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 1);
+    world_check_echo(w, c, "x");
+    world_free(w);
+}
+END_TEST
+
+int
+main(void)
+{
+    const TTest *const tests[] = {
+        every_datagram_has_exactly_one_outcome,
+        truncated_and_empty_datagrams_are_told_apart,
+        impossible_sources_and_destinations_get_no_answer,
+        ten_copies_of_the_second_hello_make_one_connection,
+        a_second_hello_is_good_once,
+        an_unused_hello_is_good_again,
+        a_cookie_is_good_for_one_address,
+        bad_cookies_are_answered_within_a_budget,
+        four_accepts_a_batch_and_no_more,
+        max_conns_refuses_and_takes_again_when_one_left,
+        the_prefix_with_most_half_opens_makes_room,
+        who_sent_an_alert_is_evicted_first,
+        an_incomplete_hello_is_evicted_before_whole_ones,
+        a_prefix_has_its_share_of_half_opens_and_no_more,
+        a_prefix_of_ipv6_is_64_bits_and_48_a_wider_one,
+        connections_per_prefix_count_when_it_is_crowded,
+        open_connections_are_never_evicted,
+    };
+
+    return test_main(
+        test_suite("attack", tests, sizeof(tests) / sizeof(tests[0])));
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT
+ * A module for the tests: of an ABI that does not exist. */
+#include "module.h"
+
+static const dtlsl_cookie_plugin table = {
+    .size = sizeof(table),
+    .abi = 99,
+    .name = "badabi",
+    .max_cookie_len = MODULE_LEN,
+    .open = module_open,
+    .close = module_close,
+    .mint = module_mint,
+    .verify = module_verify,
+};
+
+const dtlsl_cookie_plugin *
+dtlsl_cookie_plugin_v1(void)
+{
+    return &table;
+}
