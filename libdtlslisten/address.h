@@ -7,7 +7,9 @@
 #include <dtlslisten/gate.h>
 #include <sys/socket.h>
 
-enum { DTLSL__ADDRESS_LEN = 24 };
+enum {
+    DTLSL__ADDRESS_LEN = 24
+};
 
 /* DTLSL_ERR_ARGUMENT unless AF_INET or AF_INET6 with enough bytes. */
 int32_t dtlsl__address_from_sockaddr(uint8_t address[24],

@@ -49,7 +49,6 @@ int32_t dtlsl__config_chain(dtlsl_config *config, const dtlsl_now *now,
 
 /* A slot for the socket group of udp.c, released with 'release' when the last
  * reference to the config goes. */
-void **dtlsl__config_group(dtlsl_config *config,
-                           void (*release)(void *group));
+void **dtlsl__config_group(dtlsl_config *config, void (*release)(void *group));
 
 #endif

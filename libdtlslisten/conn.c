@@ -96,7 +96,7 @@ end(dtlsl__conn *conn, int32_t status, const char *text)
     conn->status = status;
     if (conn->alerted && !conn->open)
         snprintf(conn->text, sizeof(conn->text), "%s (alert %s seen)", text,
-                 SSL_alert_desc_string_long(conn->alert));
+                 dtlsl__conn_alert_text(conn));
     else
         snprintf(conn->text, sizeof(conn->text), "%s", text);
 }
@@ -500,6 +500,12 @@ dtlsl__conn_alerted(const dtlsl__conn *conn)
     return conn->alerted;
 }
 
+const char *
+dtlsl__conn_alert_text(const dtlsl__conn *conn)
+{
+    return SSL_alert_desc_string_long(conn->alert);
+}
+
 int32_t
 dtlsl__conn_status(const dtlsl__conn *conn)
 {
@@ -598,8 +604,9 @@ int32_t
 dtlsl_conn_of_ssl(const struct ssl_st *ssl, dtlsl_listener **listener,
                   uint64_t *conn_id)
 {
-    dtlsl__conn *conn =
-        conn_index < 0 || ssl == NULL ? NULL : SSL_get_ex_data(ssl, conn_index);
+    dtlsl__conn *conn = conn_index < 0 || ssl == NULL
+                            ? NULL
+                            : SSL_get_ex_data(ssl, conn_index);
 
     if (conn == NULL)
         return DTLSL_ERR_NOCONN;

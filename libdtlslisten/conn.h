@@ -65,6 +65,7 @@ int dtlsl__conn_change_seen(const dtlsl__conn *conn);
 int dtlsl__conn_progressed(const dtlsl__conn *conn);
 /* Was there a plaintext alert (ignored, but the peer may have given up)? */
 int dtlsl__conn_alerted(const dtlsl__conn *conn);
+const char *dtlsl__conn_alert_text(const dtlsl__conn *conn);
 
 /* Why it is over: DTLSL_CLOSE_*, and a text, borrowed. */
 int32_t dtlsl__conn_status(const dtlsl__conn *conn);

@@ -24,7 +24,7 @@ typedef struct dtlsl__chain_options {
     const dtlsl__strategy *strategies;
     size_t n_strategies;
     const char *plugin_dir;
-    const uint8_t *default_secret; /* 32 bytes */
+    const uint8_t *default_secret;                           /* 32 bytes */
     void (*log)(void *ctx, int32_t level, const char *text); /* or NULL */
     void *log_ctx;
 } dtlsl__chain_options;

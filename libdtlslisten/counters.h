@@ -63,8 +63,9 @@
     X(DROP_HELLO_REFUSED, OUT, "drop_hello_refused",                          \
       "verified, refused by the application")                                 \
     X(DROP_STOPPING, OUT, "drop_stopping", "the listener is stopping")        \
-    X(DROP_NOMEM, OUT, "drop_nomem", "verified, but no memory or OpenSSL "    \
-                                     "failed to take it")                     \
+    X(DROP_NOMEM, OUT, "drop_nomem",                                          \
+      "verified, but no memory or OpenSSL "                                   \
+      "failed to take it")                                                    \
     X(DROP_FILTERED, OUT, "drop_filtered",                                    \
       "for a connection, with nothing in it that can be genuine")             \
     X(REPLIED, OUT, "replied", "ClientHellos answered statelessly")           \
@@ -115,7 +116,12 @@ enum {
     DTLSL__N_COUNTERS
 };
 
-enum { DTLSL__IN, DTLSL__OUT, DTLSL__EVENT, DTLSL__GAUGE };
+enum {
+    DTLSL__IN,
+    DTLSL__OUT,
+    DTLSL__EVENT,
+    DTLSL__GAUGE
+};
 
 typedef struct dtlsl__counters {
     uint64_t n[DTLSL__N_COUNTERS];

@@ -60,8 +60,7 @@ void dtlsl__engine_expire(dtlsl__engine *engine);
 
 /* The datagrams to send, in order, and the arena that they lie in. */
 size_t dtlsl__engine_output(const dtlsl__engine *engine,
-                            const dtlsl__output **list,
-                            const uint8_t **arena);
+                            const dtlsl__output **list, const uint8_t **arena);
 /* The first n of them are gone (sent, or dropped for good). */
 void dtlsl__engine_output_sent(dtlsl__engine *engine, size_t n);
 /* Less than one flight is free: send now. */
@@ -75,8 +74,7 @@ void dtlsl__engine_reload(dtlsl__engine *engine);
 void dtlsl__engine_notice(dtlsl__engine *engine, const char *text);
 
 /* Gate's and engine's counters, summed into 'sum'. */
-void dtlsl__engine_counters(const dtlsl__engine *engine,
-                            dtlsl__counters *sum);
+void dtlsl__engine_counters(const dtlsl__engine *engine, dtlsl__counters *sum);
 /* The gate, for its strategies' counters. */
 const dtlsl_gate *dtlsl__engine_gate(const dtlsl__engine *engine);
 
@@ -98,8 +96,7 @@ int32_t dtlsl__engine_peer_certificate(const dtlsl__engine *engine,
                                        size_t buf_len);
 int32_t dtlsl__engine_export(const dtlsl__engine *engine, uint64_t conn,
                              const char *label, const uint8_t *context,
-                             size_t context_len, uint8_t *out,
-                             size_t out_len);
+                             size_t context_len, uint8_t *out, size_t out_len);
 int32_t dtlsl__engine_cookie_age(const dtlsl__engine *engine, uint64_t conn);
 int32_t dtlsl__engine_cookie_app(const dtlsl__engine *engine, uint64_t conn,
                                  uint8_t *buf, size_t buf_len);

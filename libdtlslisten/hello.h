@@ -11,15 +11,15 @@ typedef struct dtlsl__hello {
     uint64_t record_seq;
     uint32_t record_len; /* header and body */
     uint16_t message_seq;
-    uint8_t fragmented;      /* more fragments follow in other records */
-    uint8_t cookie_len;      /* 0 to 255 */
-    uint32_t fragment_len;   /* bytes of the ClientHello body that are here */
-    const uint8_t *core;     /* client_version, random, session_id */
-    uint32_t core_len;       /* 35 + session_id */
-    const uint8_t *cookie;   /* behind its length byte */
-    const uint8_t *tail;     /* cipher_suites, compression_methods; or NULL */
-    uint32_t tail_len;       /* 0 if not wholly present, or above 512 */
-    uint32_t tail_end;       /* where TAIL ends in the body, 0 without */
+    uint8_t fragmented;    /* more fragments follow in other records */
+    uint8_t cookie_len;    /* 0 to 255 */
+    uint32_t fragment_len; /* bytes of the ClientHello body that are here */
+    const uint8_t *core;   /* client_version, random, session_id */
+    uint32_t core_len;     /* 35 + session_id */
+    const uint8_t *cookie; /* behind its length byte */
+    const uint8_t *tail;   /* cipher_suites, compression_methods; or NULL */
+    uint32_t tail_len;     /* 0 if not wholly present, or above 512 */
+    uint32_t tail_end;     /* where TAIL ends in the body, 0 without */
 } dtlsl__hello;
 
 /* Reads the ClientHello at the start of a datagram with the checks of

@@ -105,8 +105,8 @@ prefix_make(dtlsl__peers *peers, const uint8_t peer[24], int wide)
     if (prefix == NULL)
         return NULL;
     prefix_key(peer, wide, prefix->key);
-    hash = (unsigned)dtlsl__siphash(peers->key, prefix->key,
-                                    sizeof(prefix->key));
+    hash =
+        (unsigned)dtlsl__siphash(peers->key, prefix->key, sizeof(prefix->key));
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, peers->prefixes, prefix->key,
                                 sizeof(prefix->key), hash, prefix);
     if (prefix->hh.tbl == NULL) {
@@ -132,8 +132,7 @@ static int
 prefix_join(dtlsl__peers *peers, dtlsl__session *session)
 {
     for (int wide = 0; wide < 2; wide++) {
-        dtlsl__prefix *prefix =
-            prefix_find(peers, session->path.peer, wide);
+        dtlsl__prefix *prefix = prefix_find(peers, session->path.peer, wide);
         if (prefix == NULL)
             prefix = prefix_make(peers, session->path.peer, wide);
         if (prefix == NULL) {
@@ -181,8 +180,7 @@ dtlsl__peers_victim(const dtlsl__peers *peers)
             continue;
         if (dtlsl__conn_alerted(session->conn))
             return session;
-        if (incomplete == NULL &&
-            dtlsl__conn_hello_incomplete(session->conn))
+        if (incomplete == NULL && dtlsl__conn_hello_incomplete(session->conn))
             incomplete = session;
         if (crowd == NULL ||
             session->prefix[0]->half_open > crowd->prefix[0]->half_open)

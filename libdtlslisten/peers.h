@@ -16,7 +16,9 @@
 #include <uthash.h>
 #include <utlist.h>
 
-enum { DTLSL__TEXT_MAX = 160 };
+enum {
+    DTLSL__TEXT_MAX = 160
+};
 
 typedef struct dtlsl__prefix {
     uint8_t key[17]; /* the prefix, and whether it is a wide one */
@@ -107,8 +109,7 @@ void dtlsl__peers_remove(dtlsl__peers *peers, dtlsl__session *session);
 
 /* May one more half-open session come from here? The reason's counter
  * (DTLSL__N_DROP_PREFIX), or 0. */
-int32_t dtlsl__peers_refuses(const dtlsl__peers *peers,
-                             const uint8_t peer[24],
+int32_t dtlsl__peers_refuses(const dtlsl__peers *peers, const uint8_t peer[24],
                              const dtlsl__settings *settings);
 /* Whom to evict for a new handshake: one that got an alert, an incomplete
  * ClientHello, else the oldest of the prefix that has most. NULL: nobody.

@@ -13,8 +13,8 @@ int32_t dtlsl__plugin_load(const dtlsl_cookie_plugin **out, const char *name,
                            const char *dir, char *err, size_t err_len);
 
 /* Are the fields of a table usable (ABI, size, name, required functions)? */
-int32_t dtlsl__plugin_vet(const dtlsl_cookie_plugin *plugin,
-                          const char *where, char *err, size_t err_len);
+int32_t dtlsl__plugin_vet(const dtlsl_cookie_plugin *plugin, const char *where,
+                          char *err, size_t err_len);
 
 /* 1 if name matches [a-z0-9][a-z0-9_-]{0,31}. */
 int dtlsl__plugin_is_name(const char *name, size_t len);

@@ -12,13 +12,13 @@ struct bio_st;
 
 /* NULL or 0 for what was not given. */
 typedef struct dtlsl__tls_options {
-    const char *cert_file; /* PEM, a chain is allowed */
-    const char *key_file;  /* PEM; NULL: in cert_file */
-    const char *ca_file;   /* PEM; asks for client certificates */
-    const char *psk_file;  /* lines "identity:hexkey", # comments */
-    const char *alpn;      /* "coap,http/1.1" in order of preference */
-    const char *ciphers;   /* OpenSSL's TLS 1.2 cipher list */
-    int32_t self_signed;   /* ephemeral P-256 certificate */
+    const char *cert_file;       /* PEM, a chain is allowed */
+    const char *key_file;        /* PEM; NULL: in cert_file */
+    const char *ca_file;         /* PEM; asks for client certificates */
+    const char *psk_file;        /* lines "identity:hexkey", # comments */
+    const char *alpn;            /* "coap,http/1.1" in order of preference */
+    const char *ciphers;         /* OpenSSL's TLS 1.2 cipher list */
+    int32_t self_signed;         /* ephemeral P-256 certificate */
     const char *ticket_key_file; /* 80 random bytes for a fleet */
 } dtlsl__tls_options;
 
@@ -60,7 +60,7 @@ typedef struct dtlsl__tls_io {
     size_t in_len;
     int32_t (*write)(void *ctx, const uint8_t *data, size_t len);
     void *ctx;
-    uint32_t mtu; /* largest UDP payload */
+    uint32_t mtu;      /* largest UDP payload */
     uint32_t overhead; /* of IP and UDP: 28 or 48 */
 } dtlsl__tls_io;
 /* NULL without memory. 'io' must outlive the BIO. */

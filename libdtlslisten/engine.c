@@ -1,0 +1,1084 @@
+/* SPDX-License-Identifier: MIT
+ * The server without I/O. The only place where gate and conn meet: a known
+ * address goes to its connection, an epoch-0 ClientHello to the gate, an
+ * accepted one becomes a connection. */
+#include "engine.h"
+#include "address.h"
+#include "gate.h"
+#include "hello.h"
+#include "peers.h"
+#include "tls.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    ARENA = 262144,
+    OUTPUTS = 1024,
+    FLIGHT = 40960, /* room for one: a long certificate chain */
+    FLIGHT_DATAGRAMS = 64,
+    ACCEPTS = 4,         /* per batch */
+    HELLO_MS = 3000,     /* to complete a fragmented ClientHello */
+    RESTART_WINDOW = 32, /* record numbers, while in a handshake */
+    NOTICES = 8,         /* waiting */
+    NOTICE_MS = 1000,    /* one more may be said after */
+    PLAIN = DTLSL__RECORD_MAX + 64
+};
+
+struct dtlsl__engine {
+    dtlsl_config *config;
+    const dtlsl__settings *settings;
+    dtlsl_listener *listener;
+    dtlsl_gate *gate;
+    struct ssl_ctx_st *ssl_ctx;
+    dtlsl_now now;
+    dtlsl__peers peers;
+    dtlsl__counters counters;
+    uint64_t gate_ms; /* next tick */
+    uint32_t accepts; /* of this batch */
+    int stopping;
+    int stopped;
+
+    /* the datagram in progress */
+    const uint8_t *rest; /* records of it that were not looked at yet */
+    size_t rest_len;
+    dtlsl__session *accepted; /* HELLO is out: SSL_new comes next */
+    const uint8_t *hello;
+    size_t hello_len;
+    dtlsl__session *target;  /* the one in use on its path, or NULL */
+    dtlsl__session *step[2]; /* who has the present record */
+    int delivered;
+
+    dtlsl__session *opening; /* OPEN comes when its predecessor has ended */
+    dtlsl__session *ending;  /* last events to tell */
+    dtlsl__session *told;    /* its last event is out: to be removed */
+    dtlsl__session *busy;    /* WRITABLE is owed to */
+    dtlsl_event event;
+
+    dtlsl__output outputs[OUTPUTS];
+    size_t n_outputs, first_output;
+    size_t arena_len;
+    const dtlsl_path *out_path; /* of the connection at work */
+    uint32_t out_socket;
+
+    char notice[NOTICES][DTLSL__TEXT_MAX];
+    uint32_t n_notices;
+    uint64_t notice_ms;
+    uint8_t scratch[DTLSL__RECORD_HEADER + DTLSL__RECORD_MAX];
+    uint8_t plain[PLAIN];
+    uint8_t arena[ARENA];
+};
+
+static void
+count(dtlsl__engine *engine, int32_t counter)
+{
+    engine->counters.n[counter]++;
+}
+
+/* Output */
+
+static uint8_t *
+reserve(void *ctx, size_t len)
+{
+    dtlsl__engine *engine = ctx;
+    dtlsl__output *output;
+
+    if (engine->n_outputs == OUTPUTS || len > ARENA - engine->arena_len ||
+        engine->out_path == NULL)
+        return NULL;
+    output = &engine->outputs[engine->n_outputs++];
+    output->offset = (uint32_t)engine->arena_len;
+    output->len = (uint32_t)len;
+    output->socket = engine->out_socket;
+    output->path = *engine->out_path;
+    engine->arena_len += len;
+    return engine->arena + output->offset;
+}
+
+static void
+speak_for(dtlsl__engine *engine, const dtlsl__session *session)
+{
+    engine->out_path = &session->path;
+    engine->out_socket = session->socket;
+}
+
+int
+dtlsl__engine_output_low(const dtlsl__engine *engine)
+{
+    return engine->n_outputs > OUTPUTS - FLIGHT_DATAGRAMS ||
+           engine->arena_len > ARENA - FLIGHT;
+}
+
+size_t
+dtlsl__engine_output(const dtlsl__engine *engine, const dtlsl__output **list,
+                     const uint8_t **arena)
+{
+    *list = engine->outputs + engine->first_output;
+    *arena = engine->arena;
+    return engine->n_outputs - engine->first_output;
+}
+
+/* Moves what is left to the front, so that room is one piece. */
+static void
+compact(dtlsl__engine *engine)
+{
+    size_t n = engine->n_outputs - engine->first_output;
+    uint32_t start = n == 0 ? 0 : engine->outputs[engine->first_output].offset;
+
+    if (n > 0) {
+        memmove(engine->outputs, engine->outputs + engine->first_output,
+                n * sizeof(engine->outputs[0]));
+        memmove(engine->arena, engine->arena + start,
+                engine->arena_len - start);
+    }
+    for (size_t i = 0; i < n; i++)
+        engine->outputs[i].offset -= start;
+    engine->arena_len = n == 0 ? 0 : engine->arena_len - start;
+    engine->n_outputs = n;
+    engine->first_output = 0;
+}
+
+void
+dtlsl__engine_output_sent(dtlsl__engine *engine, size_t n)
+{
+    dtlsl__session *session;
+
+    engine->first_output += n;
+    if (engine->first_output == engine->n_outputs ||
+        dtlsl__engine_output_low(engine))
+        compact(engine);
+    if (dtlsl__engine_output_low(engine))
+        return;
+    DL_FOREACH2(engine->busy, session, busy_next)
+    session->writable = 1;
+}
+
+/* Events */
+
+static const dtlsl_event *
+say(dtlsl__engine *engine, int32_t type, const dtlsl__session *session,
+    const uint8_t *data, size_t len)
+{
+    dtlsl_event *event = &engine->event;
+
+    memset(event, 0, sizeof(*event));
+    event->size = sizeof(*event);
+    event->type = type;
+    event->data = data == NULL ? engine->plain : data;
+    event->len = (uint32_t)len;
+    if (session != NULL) {
+        event->conn = session->id;
+        event->tag = session->tag;
+        event->status = session->status;
+    }
+    return event;
+}
+
+/* Ends a session: off the path and out of the counts now; its last event
+ * comes with engine_next. */
+static void
+end_session(dtlsl__engine *engine, dtlsl__session *session, int32_t status,
+            const char *text)
+{
+    uint64_t age = engine->now.mono_ms - session->created_ms;
+
+    if (session->state == DTLSL__ENDING)
+        return;
+    if (session->conn != NULL && dtlsl__conn_progressed(session->conn) &&
+        age < 300000)
+        dtlsl__peers_spend(&engine->peers, &session->path, session->hello_id,
+                           engine->now.mono_ms);
+    session->status = status;
+    snprintf(session->text, sizeof(session->text), "%s", text);
+    if (engine->accepted == session)
+        engine->accepted = NULL;
+    if (engine->opening == session)
+        engine->opening = NULL;
+    if (engine->target == session)
+        engine->target = session->successor;
+    for (int i = 0; i < 2; i++)
+        if (engine->step[i] == session)
+            engine->step[i] = NULL;
+    if (session->busy)
+        DL_DELETE2(engine->busy, session, busy_prev, busy_next);
+    session->busy = 0;
+    dtlsl__peers_detach(&engine->peers, session);
+    dtlsl__conn_free(session->conn);
+    session->conn = NULL;
+    DL_APPEND2(engine->ending, session, end_prev, end_next);
+}
+
+static const char *
+with_alert(const dtlsl__session *session, const char *text, char *buf,
+           size_t len)
+{
+    if (session->conn == NULL || !dtlsl__conn_alerted(session->conn))
+        return text;
+    snprintf(buf, len, "%s (alert %s seen)", text,
+             dtlsl__conn_alert_text(session->conn));
+    return buf;
+}
+
+static void
+give_up(dtlsl__engine *engine, dtlsl__session *session, int32_t status,
+        const char *text)
+{
+    char buf[DTLSL__TEXT_MAX];
+
+    end_session(engine, session, status,
+                with_alert(session, text, buf, sizeof(buf)));
+}
+
+static const dtlsl_event *
+tell_end(dtlsl__engine *engine)
+{
+    dtlsl__session *session = engine->ending;
+
+    DL_DELETE2(engine->ending, session, end_prev, end_next);
+    engine->told = session;
+    count(engine, session->was_open ? DTLSL__N_CLOSED : DTLSL__N_FAILED);
+    return say(engine,
+               session->was_open ? DTLSL_EVENT_CLOSE : DTLSL_EVENT_FAILED,
+               session, (const uint8_t *)session->text, strlen(session->text));
+}
+
+static void
+schedule(dtlsl__engine *engine, dtlsl__session *session)
+{
+    uint64_t due = UINT64_MAX;
+    const dtlsl__settings *settings = engine->settings;
+
+    if (session->state == DTLSL__OPEN) {
+        if (settings->idle_timeout_ms != 0)
+            due = session->idle_ms + settings->idle_timeout_ms;
+    } else {
+        due = session->created_ms + settings->handshake_timeout_ms;
+        if (session->conn != NULL &&
+            dtlsl__conn_hello_incomplete(session->conn) &&
+            due > session->created_ms + HELLO_MS)
+            due = session->created_ms + HELLO_MS;
+        if (session->retransmit_ms < due)
+            due = session->retransmit_ms;
+    }
+    dtlsl__peers_schedule(&engine->peers, session, due);
+}
+
+static void
+note_timer(dtlsl__engine *engine, dtlsl__session *session)
+{
+    int64_t left = dtlsl__conn_timeout(session->conn);
+
+    session->retransmit_ms =
+        left < 0 ? UINT64_MAX
+                 : engine->now.mono_ms + (left < 1 ? 1 : (uint64_t)left);
+    schedule(engine, session);
+}
+
+/* Accepting */
+
+static int32_t
+limit(dtlsl__engine *engine, const dtlsl_path *path)
+{
+    const dtlsl__settings *settings = engine->settings;
+    dtlsl__peers *peers = &engine->peers;
+    dtlsl__session *victim;
+    int32_t refused;
+
+    if (engine->stopping)
+        return DTLSL__N_DROP_STOPPING;
+    if (engine->accepts >= ACCEPTS)
+        return DTLSL__N_DROP_RATION;
+    if (peers->n_sessions >= settings->max_conns)
+        return DTLSL__N_DROP_MAX_CONNS;
+    refused = dtlsl__peers_refuses(peers, path->peer, settings);
+    if (refused != 0 || peers->n_half_open < settings->max_handshakes)
+        return refused;
+    victim = dtlsl__peers_victim(peers);
+    if (victim == NULL)
+        return DTLSL__N_DROP_MAX_HANDSHAKES;
+    count(engine, DTLSL__N_EVICTED);
+    give_up(engine, victim, DTLSL_CLOSE_EVICTED, "made room for another");
+    return 0;
+}
+
+static dtlsl__session *
+add_session(dtlsl__engine *engine, const dtlsl__datagram *datagram,
+            const dtlsl_verdict *verdict, const dtlsl__hello *hello)
+{
+    dtlsl__session *old = dtlsl__peers_find(&engine->peers, &datagram->path);
+    dtlsl__session *session;
+
+    if (old != NULL && old->successor != NULL)
+        give_up(engine, old->successor, DTLSL_CLOSE_REPLACED,
+                "a newer handshake of the peer");
+    else if (old != NULL && old->state != DTLSL__OPEN) {
+        give_up(engine, old, DTLSL_CLOSE_REPLACED,
+                "a newer handshake of the peer");
+        old = NULL;
+    }
+    session = dtlsl__peers_add(&engine->peers, &datagram->path, old,
+                               engine->now.mono_ms);
+    if (session == NULL)
+        return NULL;
+    session->socket = datagram->socket;
+    session->hello_seq = hello->record_seq;
+    session->cookie_age_ms = verdict->age_ms;
+    session->app_len = verdict->app_len;
+    memcpy(session->app, verdict->app, verdict->app_len);
+    dtlsl_hello_id(datagram->data, datagram->len, session->hello_id);
+    schedule(engine, session);
+    return session;
+}
+
+static void
+accept_hello(dtlsl__engine *engine, const dtlsl__datagram *datagram,
+             const dtlsl_verdict *verdict, const dtlsl__hello *hello)
+{
+    uint8_t id[DTLSL_HELLO_ID_LEN];
+    int32_t refused;
+
+    dtlsl_hello_id(datagram->data, datagram->len, id);
+    if (dtlsl__peers_spent(&engine->peers, &datagram->path, id)) {
+        count(engine, DTLSL__N_DROP_REPLAYED);
+        return;
+    }
+    refused = limit(engine, &datagram->path);
+    if (refused != 0) {
+        count(engine, refused);
+        return;
+    }
+    engine->accepted = add_session(engine, datagram, verdict, hello);
+    if (engine->accepted == NULL) {
+        count(engine, DTLSL__N_DROP_NOMEM);
+        return;
+    }
+    engine->accepts++;
+    engine->hello = datagram->data;
+    engine->hello_len = verdict->record_len;
+    engine->rest = datagram->data + verdict->record_len;
+    engine->rest_len = datagram->len - verdict->record_len;
+}
+
+/* A session that no event has told of is simply taken back. */
+static void
+forget(dtlsl__engine *engine, dtlsl__session *session)
+{
+    end_session(engine, session, DTLSL_CLOSE_NOMEM, "");
+    DL_DELETE2(engine->ending, session, end_prev, end_next);
+    dtlsl__peers_remove(&engine->peers, session);
+    engine->rest_len = 0;
+}
+
+static void
+start_session(dtlsl__engine *engine)
+{
+    dtlsl__session *session = engine->accepted;
+    dtlsl__conn_host host = {reserve,           engine,
+                             &engine->counters, engine->scratch,
+                             engine->listener,  session->id};
+    uint32_t overhead = dtlsl__address_is_v4(session->path.peer) ? 28 : 48;
+    int32_t err;
+
+    engine->accepted = NULL;
+    session->state = DTLSL__HALF_OPEN;
+    speak_for(engine, session);
+    err = dtlsl__conn_new(&session->conn, &host, engine->ssl_ctx,
+                          engine->settings->mtu, overhead, engine->hello,
+                          engine->hello_len);
+    if (err < 0) {
+        count(engine, DTLSL__N_DROP_NOMEM);
+        forget(engine, session);
+        return;
+    }
+    count(engine, DTLSL__N_ACCEPTED);
+    engine->target = dtlsl__peers_find(&engine->peers, &session->path);
+    engine->delivered = 1; /* its outcome is told */
+    engine->step[0] = session;
+    note_timer(engine, session);
+}
+
+/* Routing */
+
+static void
+judge(dtlsl__engine *engine, const dtlsl__datagram *datagram,
+      const dtlsl__hello *hello)
+{
+    uint8_t reply[DTLSL_REPLY_MAX];
+    dtlsl_verdict verdict;
+    dtlsl__hello own;
+    uint8_t *room;
+
+    verdict.size = sizeof(verdict);
+    verdict.reply = reply;
+    verdict.reply_cap = sizeof(reply);
+    if (dtlsl__gate_judge(engine->gate, &datagram->path, datagram->data,
+                          datagram->len, &engine->now, &verdict) < 0)
+        return;
+    if (verdict.action == DTLSL_REPLY) {
+        engine->out_path = &datagram->path;
+        engine->out_socket = datagram->socket;
+        room = reserve(engine, verdict.reply_len);
+        if (room == NULL)
+            count(engine, DTLSL__N_SEND_DROPPED);
+        else
+            memcpy(room, reply, verdict.reply_len);
+    }
+    if (verdict.action != DTLSL_ACCEPT)
+        return;
+    if (hello == NULL) {
+        dtlsl__hello_read(&own, datagram->data, datagram->len);
+        hello = &own;
+    }
+    accept_hello(engine, datagram, &verdict, hello);
+}
+
+static int
+is_copy(dtlsl__session *session, const dtlsl__hello *hello,
+        const uint8_t id[DTLSL_HELLO_ID_LEN])
+{
+    if (session == NULL ||
+        memcmp(session->hello_id, id, DTLSL_HELLO_ID_LEN) != 0)
+        return 0;
+    if (hello->record_seq > session->hello_seq &&
+        hello->record_seq - session->hello_seq <= RESTART_WINDOW)
+        session->hello_seq = hello->record_seq;
+    return 1;
+}
+
+/* A reflected HelloVerifyRequest with a huge record number would end the
+ * honest client's handshake. */
+static int
+runs_ahead(const dtlsl__session *session, const dtlsl__hello *hello)
+{
+    return session != NULL && session->state != DTLSL__OPEN &&
+           hello->record_seq > session->hello_seq + RESTART_WINDOW;
+}
+
+/* A ClientHello on a known path (RFC 6347 section 4.2.8). Returns 1 when it is
+ * a fragment for a handshake under way. */
+static int
+hello_on_path(dtlsl__engine *engine, const dtlsl__datagram *datagram,
+              dtlsl__session *session)
+{
+    uint8_t id[DTLSL_HELLO_ID_LEN];
+    dtlsl__hello hello;
+    int32_t reason = dtlsl__hello_read(&hello, datagram->data, datagram->len);
+
+    if (reason == DTLSL_REASON_DROP_FRAGMENT)
+        return 1;
+    if (reason != DTLSL_REASON_NONE) {
+        judge(engine, datagram, NULL);
+        return 0;
+    }
+    if (hello.cookie_len > 0) {
+        dtlsl_hello_id(datagram->data, datagram->len, id);
+        if (is_copy(session, &hello, id) ||
+            is_copy(session->successor, &hello, id)) {
+            count(engine, DTLSL__N_DROP_DUPLICATE);
+            return 0;
+        }
+    }
+    if (runs_ahead(session, &hello) ||
+        runs_ahead(session->successor, &hello)) {
+        count(engine, DTLSL__N_DROP_RECORD_SEQ);
+        return 0;
+    }
+    judge(engine, datagram, &hello);
+    return 0;
+}
+
+void
+dtlsl__engine_input(dtlsl__engine *engine, const dtlsl__datagram *datagram)
+{
+    dtlsl__session *session;
+
+    count(engine, DTLSL__N_RECEIVED);
+    engine->rest_len = 0;
+    engine->delivered = 0;
+    if (datagram->len == 0 || datagram->truncated) {
+        count(engine, datagram->truncated ? DTLSL__N_DROP_TRUNCATED
+                                          : DTLSL__N_DROP_EMPTY);
+        return;
+    }
+    session = dtlsl__peers_find(&engine->peers, &datagram->path);
+    if (session == NULL) {
+        judge(engine, datagram, NULL);
+        return;
+    }
+    if (dtlsl_is_client_hello(datagram->data, datagram->len) &&
+        !hello_on_path(engine, datagram, session))
+        return;
+    session->socket = datagram->socket;
+    engine->target = session;
+    engine->rest = datagram->data;
+    engine->rest_len = datagram->len;
+}
+
+/* Who gets a record, RFC 6347 section 4.2.8: epoch 0 is the new handshake's;
+ * later epochs are the old session's until the new one changed its cipher,
+ * then they are shown to both, the new one first. */
+static void
+route(dtlsl__engine *engine, const dtlsl__record *record)
+{
+    dtlsl__session *old = engine->target, *new = old->successor;
+    int fed = 0;
+
+    if (new != NULL &&new->conn != NULL &&
+        (record->epoch == 0 || dtlsl__conn_change_seen(new->conn)))
+        engine->step[0] = new;
+    if (new == NULL || new->conn == NULL || record->epoch != 0)
+        engine->step[1] = old;
+    for (int i = 0; i < 2; i++) {
+        dtlsl__session *session = engine->step[i];
+        if (session == NULL)
+            continue;
+        if (session->conn != NULL && dtlsl__conn_feed(session->conn, record))
+            fed = 1;
+        else
+            engine->step[i] = NULL;
+    }
+    if (fed && !engine->delivered) {
+        engine->delivered = 1;
+        count(engine, DTLSL__N_DELIVERED);
+    }
+}
+
+static void
+next_record(dtlsl__engine *engine)
+{
+    dtlsl__record record;
+    int32_t n = dtlsl__record_read(&record, engine->rest, engine->rest_len);
+
+    if (engine->target == NULL || n <= 0) {
+        if (n <= 0)
+            count(engine, DTLSL__N_RECORDS_FILTERED);
+        engine->rest_len = 0;
+    } else {
+        engine->rest += n;
+        engine->rest_len -= (size_t)n;
+        route(engine, &record);
+    }
+    if (engine->rest_len == 0 && !engine->delivered) {
+        engine->delivered = 1;
+        count(engine, DTLSL__N_DROP_FILTERED);
+    }
+}
+
+/* The new handshake is finished: the old association ends first. */
+static void
+opened(dtlsl__engine *engine, dtlsl__session *session)
+{
+    dtlsl__session *old = session->predecessor;
+
+    count(engine, DTLSL__N_OPENED);
+    dtlsl__peers_opened(&engine->peers, session);
+    session->idle_ms = engine->now.mono_ms;
+    engine->opening = session;
+    if (old != NULL) {
+        count(engine, DTLSL__N_REPLACED);
+        end_session(engine, old, DTLSL_CLOSE_REPLACED,
+                    "the peer made a new handshake");
+        engine->opening = session;
+    }
+    schedule(engine, session);
+}
+
+static const dtlsl_event *
+take_step(dtlsl__engine *engine, int i)
+{
+    dtlsl__session *session = engine->step[i];
+    size_t len;
+    int32_t step;
+
+    speak_for(engine, session);
+    step = dtlsl__conn_step(session->conn, engine->plain, PLAIN, &len);
+    switch (step) {
+    case DTLSL__STEP_OPEN:
+        opened(engine, session);
+        return NULL;
+    case DTLSL__STEP_DATA:
+        session->idle_ms = engine->now.mono_ms;
+        count(engine, DTLSL__N_DATA_IN);
+        return say(engine, DTLSL_EVENT_DATA, session, engine->plain, len);
+    case DTLSL__STEP_END:
+        if (dtlsl__conn_status(session->conn) == DTLSL_CLOSE_PEER)
+            dtlsl__conn_close_notify(session->conn);
+        end_session(engine, session, dtlsl__conn_status(session->conn),
+                    dtlsl__conn_text(session->conn));
+        return NULL;
+    default:
+        engine->step[i] = NULL;
+        if (session->state != DTLSL__OPEN)
+            note_timer(engine, session);
+        return NULL;
+    }
+}
+
+static const dtlsl_event *
+tell_writable(dtlsl__engine *engine)
+{
+    dtlsl__session *session = engine->busy;
+
+    DL_DELETE2(engine->busy, session, busy_prev, busy_next);
+    session->busy = session->writable = 0;
+    return say(engine, DTLSL_EVENT_WRITABLE, session, NULL, 0);
+}
+
+static const dtlsl_event *
+tell_notice(dtlsl__engine *engine)
+{
+    size_t len = strlen(engine->notice[0]);
+
+    memcpy(engine->plain, engine->notice[0], len + 1);
+    engine->n_notices--;
+    memmove(engine->notice[0], engine->notice[1],
+            engine->n_notices * sizeof(engine->notice[0]));
+    return say(engine, DTLSL_EVENT_NOTICE, NULL, engine->plain, len);
+}
+
+/* One connection at a time, so that a full arena can be sent in between. */
+static void
+stop_one(dtlsl__engine *engine)
+{
+    dtlsl__session *session = engine->peers.by_id;
+
+    while (session != NULL && session->state == DTLSL__ENDING)
+        session = session->by_id.next;
+    if (session == NULL) {
+        engine->stopped = 1;
+        return;
+    }
+    speak_for(engine, session);
+    if (session->conn != NULL)
+        dtlsl__conn_close_notify(session->conn);
+    end_session(engine, session, DTLSL_CLOSE_STOPPED, "the listener stops");
+}
+
+static int
+in_progress(const dtlsl__engine *engine)
+{
+    return engine->rest_len > 0 || engine->accepted != NULL ||
+           engine->step[0] != NULL || engine->step[1] != NULL ||
+           engine->opening != NULL;
+}
+
+/* HELLO is said once, then the session leaves the state VERIFIED. */
+static const dtlsl_event *
+begin_session(dtlsl__engine *engine)
+{
+    dtlsl__session *session = engine->accepted;
+
+    if (engine->settings->events_hello && !session->writable) {
+        session->writable = 1;
+        return say(engine, DTLSL_EVENT_HELLO, session, NULL, 0);
+    }
+    session->writable = 0;
+    start_session(engine);
+    return NULL;
+}
+
+/* One move of the datagram in progress. */
+static const dtlsl_event *
+progress(dtlsl__engine *engine)
+{
+    dtlsl__session *session;
+
+    if (engine->opening != NULL) {
+        session = engine->opening;
+        engine->opening = NULL;
+        return say(engine, DTLSL_EVENT_OPEN, session, NULL, 0);
+    }
+    if (engine->accepted != NULL)
+        return begin_session(engine);
+    if (engine->step[0] != NULL)
+        return take_step(engine, 0);
+    if (engine->step[1] != NULL)
+        return take_step(engine, 1);
+    next_record(engine);
+    return NULL;
+}
+
+const dtlsl_event *
+dtlsl__engine_next(dtlsl__engine *engine)
+{
+    const dtlsl_event *event;
+
+    if (engine->told != NULL)
+        dtlsl__peers_remove(&engine->peers, engine->told);
+    engine->told = NULL;
+    for (;;) {
+        if (engine->ending != NULL)
+            return tell_end(engine);
+        if (in_progress(engine)) {
+            event = progress(engine);
+            if (event != NULL)
+                return event;
+            continue;
+        }
+        if (engine->stopping == 1) {
+            if (dtlsl__engine_output_low(engine))
+                return NULL;
+            stop_one(engine);
+            if (!engine->stopped)
+                continue;
+            engine->stopping = 2;
+            return say(engine, DTLSL_EVENT_STOPPED, NULL, NULL, 0);
+        }
+        if (engine->busy != NULL && engine->busy->writable)
+            return tell_writable(engine);
+        return engine->n_notices > 0 ? tell_notice(engine) : NULL;
+    }
+}
+
+int
+dtlsl__engine_pending(const dtlsl__engine *engine)
+{
+    return engine->ending != NULL || in_progress(engine) ||
+           engine->stopping == 1 || engine->n_notices > 0 ||
+           (engine->busy != NULL && engine->busy->writable);
+}
+
+/* Time */
+
+void
+dtlsl__engine_begin(dtlsl__engine *engine, const dtlsl_now *now)
+{
+    engine->now = *now;
+    engine->accepts = 0;
+}
+
+uint64_t
+dtlsl__engine_deadline(const dtlsl__engine *engine)
+{
+    const dtlsl__session *session = dtlsl__peers_next_due(&engine->peers);
+
+    if (session != NULL && session->heap_ms < engine->gate_ms)
+        return session->heap_ms;
+    return engine->gate_ms;
+}
+
+static void
+expire_session(dtlsl__engine *engine, dtlsl__session *session)
+{
+    uint64_t now = engine->now.mono_ms;
+    const dtlsl__settings *settings = engine->settings;
+
+    if (session->state == DTLSL__OPEN) {
+        if (now < session->idle_ms + settings->idle_timeout_ms) {
+            schedule(engine, session);
+            return;
+        }
+        speak_for(engine, session);
+        dtlsl__conn_close_notify(session->conn);
+        end_session(engine, session, DTLSL_CLOSE_IDLE, "idle for too long");
+        return;
+    }
+    if (session->conn == NULL || session->retransmit_ms > now ||
+        now >= session->created_ms + settings->handshake_timeout_ms) {
+        give_up(engine, session, DTLSL_CLOSE_TIMEOUT,
+                "no Finished within the handshake timeout");
+        return;
+    }
+    speak_for(engine, session);
+    if (dtlsl__conn_retransmit(session->conn) < 0) {
+        end_session(engine, session, dtlsl__conn_status(session->conn),
+                    dtlsl__conn_text(session->conn));
+        return;
+    }
+    note_timer(engine, session);
+}
+
+void
+dtlsl__engine_expire(dtlsl__engine *engine)
+{
+    dtlsl__session *session;
+
+    if (engine->gate_ms <= engine->now.mono_ms)
+        dtlsl_gate_tick(engine->gate, &engine->now, &engine->gate_ms);
+    while ((session = dtlsl__peers_next_due(&engine->peers)) != NULL &&
+           session->heap_ms <= engine->now.mono_ms)
+        expire_session(engine, session);
+}
+
+/* Life */
+
+static void
+log_notice(void *ctx, int32_t level, const char *text)
+{
+    (void)level;
+    dtlsl__engine_notice(ctx, text);
+}
+
+int32_t
+dtlsl__engine_new(dtlsl__engine **out, dtlsl_config *config,
+                  dtlsl_listener *listener, const dtlsl_now *now)
+{
+    dtlsl__engine *engine = calloc(1, sizeof(*engine));
+    int32_t err;
+
+    if (engine == NULL)
+        return dtlsl__config_fail(config, DTLSL_ERR_NOMEM, "out of memory");
+    err = dtlsl__peers_init(&engine->peers, now->mono_ms);
+    if (err < 0) {
+        free(engine);
+        return dtlsl__config_fail(config, err, "%s", dtlsl_strerror(err));
+    }
+    engine->config = config;
+    engine->listener = listener;
+    engine->now = *now;
+    dtlsl__config_ref(config);
+    engine->settings = dtlsl__config_settings(config);
+    err = dtlsl__config_ssl_ctx(config, &engine->ssl_ctx);
+    if (err >= 0)
+        err = dtlsl__gate_new(&engine->gate, config, now);
+    if (err < 0) {
+        dtlsl__engine_free(engine);
+        return err;
+    }
+    dtlsl__chain_set_log(dtlsl__gate_chain(engine->gate), log_notice, engine);
+    dtlsl_gate_tick(engine->gate, now, &engine->gate_ms);
+    *out = engine;
+    return DTLSL_OK;
+}
+
+void
+dtlsl__engine_free(dtlsl__engine *engine)
+{
+    dtlsl__session *session, *next;
+
+    if (engine == NULL)
+        return;
+    dtlsl_gate_free(engine->gate);
+    HASH_ITER(by_id, engine->peers.by_id, session, next)
+    {
+        if (session->state != DTLSL__ENDING) {
+            dtlsl__conn_free(session->conn);
+            dtlsl__peers_detach(&engine->peers, session);
+        }
+        dtlsl__peers_remove(&engine->peers, session);
+    }
+    dtlsl__peers_done(&engine->peers);
+    dtlsl__tls_ctx_free(engine->ssl_ctx);
+    dtlsl__config_unref(engine->config);
+    free(engine);
+}
+
+void
+dtlsl__engine_stop(dtlsl__engine *engine)
+{
+    if (engine->stopping == 0)
+        engine->stopping = 1;
+}
+
+void
+dtlsl__engine_reload(dtlsl__engine *engine)
+{
+    struct ssl_ctx_st *ctx;
+
+    if (dtlsl__config_ssl_ctx(engine->config, &ctx) < 0)
+        return;
+    dtlsl__tls_ctx_free(engine->ssl_ctx);
+    engine->ssl_ctx = ctx;
+}
+
+void
+dtlsl__engine_notice(dtlsl__engine *engine, const char *text)
+{
+    if (!engine->settings->events_notice)
+        return;
+    if (engine->n_notices == NOTICES ||
+        (engine->notice_ms != 0 &&
+         engine->now.mono_ms < engine->notice_ms + NOTICE_MS &&
+         engine->n_notices > 0)) {
+        count(engine, DTLSL__N_NOTICES_DROPPED);
+        return;
+    }
+    engine->notice_ms = engine->now.mono_ms;
+    snprintf(engine->notice[engine->n_notices++], DTLSL__TEXT_MAX, "%s", text);
+}
+
+void
+dtlsl__engine_counters(const dtlsl__engine *engine, dtlsl__counters *sum)
+{
+    dtlsl__counters_add(sum, dtlsl__gate_counters(engine->gate));
+    dtlsl__counters_add(sum, &engine->counters);
+    sum->n[DTLSL__N_HANDSHAKES] += engine->peers.n_half_open;
+    sum->n[DTLSL__N_CONNS] +=
+        engine->peers.n_sessions - engine->peers.n_half_open;
+}
+
+const dtlsl_gate *
+dtlsl__engine_gate(const dtlsl__engine *engine)
+{
+    return engine->gate;
+}
+
+/* Connections */
+
+static dtlsl__session *
+find(const dtlsl__engine *engine, uint64_t id)
+{
+    return dtlsl__peers_by_id(&engine->peers, id);
+}
+
+/* The conn of an id that is not ending, or NULL. */
+static dtlsl__conn *
+conn_of(const dtlsl__engine *engine, uint64_t id)
+{
+    dtlsl__session *session = find(engine, id);
+
+    return session == NULL ? NULL : session->conn;
+}
+
+int32_t
+dtlsl__engine_send(dtlsl__engine *engine, uint64_t conn, const uint8_t *data,
+                   size_t len)
+{
+    dtlsl__session *session = find(engine, conn);
+    int32_t n;
+
+    if (session == NULL)
+        return DTLSL_ERR_NOCONN;
+    if (session->state != DTLSL__OPEN)
+        return DTLSL_ERR_STATE;
+    if (len > (size_t)dtlsl__conn_mtu(session->conn))
+        return DTLSL_ERR_TOOBIG;
+    if (data == NULL || len == 0)
+        return DTLSL_ERR_ARGUMENT;
+    if (dtlsl__engine_output_low(engine) ||
+        dtlsl__conn_wire_len(len) > ARENA - engine->arena_len) {
+        if (!session->busy)
+            DL_APPEND2(engine->busy, session, busy_prev, busy_next);
+        session->busy = 1;
+        return DTLSL_ERR_BUSY;
+    }
+    speak_for(engine, session);
+    n = dtlsl__conn_send(session->conn, data, len);
+    if (n >= 0)
+        count(engine, DTLSL__N_DATA_OUT);
+    return n < 0 ? n : DTLSL_OK;
+}
+
+int32_t
+dtlsl__engine_close(dtlsl__engine *engine, uint64_t conn)
+{
+    dtlsl__session *session = find(engine, conn);
+
+    if (session == NULL)
+        return DTLSL_ERR_NOCONN;
+    if (session->state == DTLSL__ENDING)
+        return DTLSL_ERR_STATE;
+    if (session->state == DTLSL__VERIFIED && session == engine->accepted) {
+        count(engine, DTLSL__N_DROP_HELLO_REFUSED);
+        forget(engine, session);
+        return DTLSL_OK;
+    }
+    speak_for(engine, session);
+    dtlsl__conn_close_notify(session->conn);
+    end_session(engine, session, DTLSL_CLOSE_LOCAL, "closed here");
+    return DTLSL_OK;
+}
+
+const dtlsl_path *
+dtlsl__engine_path(const dtlsl__engine *engine, uint64_t conn)
+{
+    dtlsl__session *session = find(engine, conn);
+
+    return session == NULL ? NULL : &session->path;
+}
+
+int32_t
+dtlsl__engine_mtu(const dtlsl__engine *engine, uint64_t conn)
+{
+    dtlsl__conn *c = conn_of(engine, conn);
+
+    if (c == NULL)
+        return DTLSL_ERR_NOCONN;
+    return dtlsl__conn_is_open(c) ? dtlsl__conn_mtu(c) : DTLSL_ERR_STATE;
+}
+
+uint64_t *
+dtlsl__engine_tag(const dtlsl__engine *engine, uint64_t conn)
+{
+    dtlsl__session *session = find(engine, conn);
+
+    return session == NULL ? NULL : &session->tag;
+}
+
+uint64_t
+dtlsl__engine_conn_next(const dtlsl__engine *engine, uint64_t conn)
+{
+    dtlsl__session *session = engine->peers.by_id;
+
+    if (conn != 0) {
+        session = find(engine, conn);
+        if (session != NULL)
+            session = session->by_id.next;
+    }
+    while (session != NULL && session->state == DTLSL__ENDING)
+        session = session->by_id.next;
+    return session == NULL ? 0 : session->id;
+}
+
+int32_t
+dtlsl__engine_info(const dtlsl__engine *engine, uint64_t conn,
+                   const char *name, char *buf, size_t buf_len)
+{
+    dtlsl__conn *c = conn_of(engine, conn);
+
+    return c == NULL ? DTLSL_ERR_NOCONN
+                     : dtlsl__conn_info(c, name, buf, buf_len);
+}
+
+int32_t
+dtlsl__engine_peer_certificate(const dtlsl__engine *engine, uint64_t conn,
+                               uint8_t *buf, size_t buf_len)
+{
+    dtlsl__conn *c = conn_of(engine, conn);
+
+    return c == NULL ? DTLSL_ERR_NOCONN
+                     : dtlsl__conn_peer_certificate(c, buf, buf_len);
+}
+
+int32_t
+dtlsl__engine_export(const dtlsl__engine *engine, uint64_t conn,
+                     const char *label, const uint8_t *context,
+                     size_t context_len, uint8_t *out, size_t out_len)
+{
+    dtlsl__conn *c = conn_of(engine, conn);
+
+    return c == NULL ? DTLSL_ERR_NOCONN
+                     : dtlsl__conn_export(c, label, context, context_len, out,
+                                          out_len);
+}
+
+int32_t
+dtlsl__engine_cookie_age(const dtlsl__engine *engine, uint64_t conn)
+{
+    dtlsl__session *session = find(engine, conn);
+
+    return session == NULL ? DTLSL_ERR_NOCONN
+                           : (int32_t)session->cookie_age_ms;
+}
+
+int32_t
+dtlsl__engine_cookie_app(const dtlsl__engine *engine, uint64_t conn,
+                         uint8_t *buf, size_t buf_len)
+{
+    dtlsl__session *session = find(engine, conn);
+
+    if (session == NULL)
+        return DTLSL_ERR_NOCONN;
+    if (session->app_len > buf_len)
+        return DTLSL_ERR_SPACE;
+    memcpy(buf, session->app, session->app_len);
+    return (int32_t)session->app_len;
+}
+
+struct ssl_st *
+dtlsl__engine_ssl(const dtlsl__engine *engine, uint64_t conn)
+{
+    dtlsl__conn *c = conn_of(engine, conn);
+
+    return c == NULL ? NULL : dtlsl__conn_ssl(c);
+}
