@@ -255,6 +255,53 @@ START_TEST(an_evicted_new_handshake_leaves_the_old_one)
 }
 END_TEST
 
+static void
+close_all(world *w, const dtlsl_event *e)
+{
+    uint64_t id = 0;
+
+    if (e->type != DTLSL_EVENT_CLOSE)
+        return;
+    while ((id = dtlsl__engine_conn_next(w->engine, id)) != 0)
+        dtlsl__engine_close(w->engine, id);
+}
+
+/* Between CLOSE(REPLACED) and the new one's OPEN; world.c asserts the order.
+ */
+START_TEST(closing_the_new_one_before_its_open_keeps_the_order)
+{
+    world *w = world_new(NULL);
+    client *a = world_client(w, NULL), *b;
+
+    world_connect(w, a);
+    w->hook = close_all;
+    b = world_client_at(w, NULL, &w->path[0]);
+    world_pump(w);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_CONNS), 0);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 0);
+    world_drop_client(w, b);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+/* A full table or a prefix at its share must not lock out the very client
+ * whose connection is to be replaced. */
+START_TEST(limits_do_not_count_what_is_replaced)
+{
+    world *w = world_new("max-handshakes=4 max-conns=4");
+    client *a = world_client(w, NULL), *b;
+    uint8_t hello[HELLO_ROOM];
+
+    world_accept(w, a, hello);
+    world_drop_client(w, a);
+    b = world_client(w, NULL);
+    world_connect(w, b);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_PREFIX), 0);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(stop_in_a_rehandshake_ends_both)
 {
     world *w = world_new(NULL);
@@ -333,6 +380,8 @@ main(void)
         the_old_ones_close_notify_lets_the_new_handshake_go_on,
         the_old_one_may_become_idle_in_a_rehandshake,
         an_evicted_new_handshake_leaves_the_old_one,
+        closing_the_new_one_before_its_open_keeps_the_order,
+        limits_do_not_count_what_is_replaced,
         stop_in_a_rehandshake_ends_both,
         injected_hellos_disturb_no_living_session,
         injected_hellos_disturb_no_handshake,

@@ -1,0 +1,742 @@
+/* SPDX-License-Identifier: MIT
+ * The engine on libuv: a socket, a timer, delivery of events, life and death.
+ */
+#include "address.h"
+#include "engine.h"
+#include "gate.h"
+#include "udp.h"
+#include <dtlslisten/dtlslisten.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+
+enum {
+    IDLE,
+    SERVING,
+    STOPPING,
+    STOPPED
+};
+
+struct dtlsl_listener {
+    uv_loop_t *loop;
+    int own_loop;
+    int state;
+    int depth;   /* of dispatches on the stack: 0 or 1 */
+    int freed;   /* by the application; memory goes when libuv lets go */
+    int handles; /* open ones of ours */
+    dtlsl_config *config;
+    dtlsl__engine *engine;
+    dtlsl__udp *udp;
+    dtlsl__counters udp_counters; /* of a socket that is closed */
+    uint8_t address[24];
+    uv_poll_t poll;
+    uv_timer_t timer;
+    uv_timer_t wait; /* bounds dtlsl_listener_poll */
+    int blocked;     /* the socket took no more: waiting for writable */
+    dtlsl_event_cb cb;
+    void *user;
+    const dtlsl__datagram *batch;
+    size_t batch_len, batch_pos;
+    char error[256];
+};
+
+static int32_t
+fail(dtlsl_listener *l, int32_t code, const char *text)
+{
+    snprintf(l->error, sizeof(l->error), "%s", text);
+    return code;
+}
+
+static dtlsl_now
+read_clock(void)
+{
+    dtlsl_now now = {uv_hrtime() / 1000000, 0};
+    uv_timeval64_t wall;
+
+    if (uv_gettimeofday(&wall) == 0)
+        now.unix_ms =
+            (uint64_t)wall.tv_sec * 1000 + (uint64_t)wall.tv_usec / 1000;
+    return now;
+}
+
+/* Output */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+static void on_timer(uv_timer_t *timer);
+
+static void
+watch(dtlsl_listener *l)
+{
+    int pulling = l->cb == NULL && l->batch_pos < l->batch_len;
+    int events = (pulling ? 0 : UV_READABLE) | (l->blocked ? UV_WRITABLE : 0);
+
+    if (l->udp == NULL)
+        return;
+    if (events == 0)
+        uv_poll_stop(&l->poll);
+    else
+        uv_poll_start(&l->poll, events, on_poll);
+}
+
+static void
+flush(dtlsl_listener *l)
+{
+    const dtlsl__output *list;
+    const uint8_t *arena;
+    size_t n = dtlsl__engine_output(l->engine, &list, &arena);
+    size_t sent = n;
+
+    if (n > 0 && l->udp != NULL)
+        sent = dtlsl__udp_send(l->udp, list, n, arena);
+    if (n > 0)
+        dtlsl__engine_output_sent(l->engine, sent);
+    l->blocked = sent < n;
+}
+
+static void
+arm_timer(dtlsl_listener *l)
+{
+    uint64_t deadline = dtlsl__engine_deadline(l->engine);
+    uint64_t now = uv_hrtime() / 1000000;
+    uint64_t delay = deadline > now ? deadline - now : 0;
+
+    if (l->state == IDLE || l->state == STOPPED)
+        return;
+    if (dtlsl__engine_pending(l->engine) && l->cb != NULL && !l->blocked)
+        delay = 0;
+    if (delay == 0 || deadline != UINT64_MAX) {
+        uv_update_time(l->loop);
+        uv_timer_start(&l->timer, on_timer, delay, 0);
+    } else {
+        uv_timer_stop(&l->timer);
+    }
+}
+
+/* After a call of the application's outside of a dispatch: what it made to be
+ * sent leaves at once, what it made to be told comes from the loop. */
+static void
+settle(dtlsl_listener *l)
+{
+    if (l->depth > 0 || l->state == IDLE || l->state == STOPPED)
+        return;
+    flush(l);
+    watch(l);
+    arm_timer(l);
+}
+
+/* Life */
+
+static void
+release(dtlsl_listener *l)
+{
+    if (!l->freed || l->handles > 0 || l->depth > 0)
+        return;
+    dtlsl__engine_free(l->engine);
+    dtlsl__config_unref(l->config);
+    if (l->own_loop) {
+        uv_loop_close(l->loop);
+        free(l->loop);
+    }
+    free(l);
+}
+
+static void
+on_closed(uv_handle_t *handle)
+{
+    dtlsl_listener *l = handle->data;
+
+    l->handles--;
+    if (!l->own_loop)
+        release(l);
+}
+
+static void
+close_handle(uv_handle_t *handle)
+{
+    if (handle->data != NULL && !uv_is_closing(handle))
+        uv_close(handle, on_closed);
+}
+
+static void
+close_socket(dtlsl_listener *l)
+{
+    if (l->udp == NULL)
+        return;
+    close_handle((uv_handle_t *)&l->poll);
+    dtlsl__counters_add(&l->udp_counters, dtlsl__udp_counters(l->udp));
+    dtlsl__udp_close(l->udp);
+    l->udp = NULL;
+    l->batch_len = l->batch_pos = 0;
+    l->blocked = 0;
+}
+
+static void
+tear_down(dtlsl_listener *l)
+{
+    l->state = STOPPED;
+    close_socket(l);
+    close_handle((uv_handle_t *)&l->timer);
+    close_handle((uv_handle_t *)&l->wait);
+    if (l->own_loop)
+        while (l->handles > 0)
+            uv_run(l->loop, UV_RUN_DEFAULT);
+    release(l);
+}
+
+static void
+stopped(dtlsl_listener *l)
+{
+    l->state = STOPPED;
+    flush(l);
+    close_socket(l);
+    uv_timer_stop(&l->timer);
+}
+
+/* Delivery */
+
+static void
+deliver(dtlsl_listener *l)
+{
+    const dtlsl_event *event;
+
+    if (l->cb == NULL)
+        return;
+    while (!l->freed && (event = dtlsl__engine_next(l->engine)) != NULL) {
+        int last = event->type == DTLSL_EVENT_STOPPED;
+        if (last)
+            stopped(l);
+        if (l->cb != NULL)
+            l->cb(l, event, l->user);
+        if (last || l->freed)
+            return;
+        if (dtlsl__engine_output_low(l->engine))
+            flush(l);
+    }
+}
+
+static void
+begin(dtlsl_listener *l)
+{
+    dtlsl_now now = read_clock();
+
+    l->depth++;
+    dtlsl__engine_begin(l->engine, &now);
+    if (dtlsl__engine_deadline(l->engine) <= now.mono_ms)
+        dtlsl__engine_expire(l->engine);
+    deliver(l);
+}
+
+static void
+finish(dtlsl_listener *l)
+{
+    for (int round = 0; round < 2 && !l->freed && l->state != STOPPED;
+         round++) {
+        flush(l);
+        deliver(l);
+    }
+    l->depth--;
+    if (l->freed) {
+        if (!l->own_loop)
+            tear_down(l);
+        return;
+    }
+    settle(l);
+}
+
+static void
+input(dtlsl_listener *l)
+{
+    dtlsl__engine_input(l->engine, &l->batch[l->batch_pos++]);
+    if (dtlsl__engine_output_low(l->engine))
+        flush(l);
+}
+
+static void
+receive(dtlsl_listener *l)
+{
+    l->batch_len = dtlsl__udp_receive(l->udp, &l->batch);
+    l->batch_pos = 0;
+    while (l->cb != NULL && !l->freed && l->udp != NULL &&
+           l->batch_pos < l->batch_len) {
+        input(l);
+        deliver(l);
+    }
+}
+
+static void
+on_poll(uv_poll_t *poll, int status, int events)
+{
+    dtlsl_listener *l = poll->data;
+
+    (void)status;
+    if (l->freed || l->udp == NULL)
+        return;
+    begin(l);
+    if (!l->freed && (events & UV_WRITABLE))
+        flush(l);
+    if (!l->freed && l->udp != NULL && l->batch_pos >= l->batch_len &&
+        (events & UV_READABLE || status < 0))
+        receive(l);
+    finish(l);
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+    dtlsl_listener *l = timer->data;
+
+    if (l->freed)
+        return;
+    begin(l);
+    finish(l);
+}
+
+static void
+on_wait(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+/* Public: a listener */
+
+static int32_t
+make_loop(dtlsl_listener *l, uv_loop_t *loop)
+{
+    int err;
+
+    l->loop = loop;
+    if (loop != NULL)
+        return 0;
+    l->loop = malloc(sizeof(*l->loop));
+    if (l->loop == NULL)
+        return DTLSL_ERR_NOMEM;
+    err = uv_loop_init(l->loop);
+    if (err < 0) {
+        free(l->loop);
+        l->loop = NULL;
+        return err;
+    }
+    l->own_loop = 1;
+    return 0;
+}
+
+int32_t
+dtlsl_listener_new(dtlsl_listener **out, dtlsl_config *config,
+                   struct uv_loop_s *loop)
+{
+    dtlsl_now now = read_clock();
+    dtlsl_listener *l;
+    int32_t err;
+
+    if (out == NULL || config == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    l = calloc(1, sizeof(*l));
+    if (l == NULL)
+        return dtlsl__config_fail(config, DTLSL_ERR_NOMEM, "out of memory");
+    err = dtlsl__engine_new(&l->engine, config, l, &now);
+    if (err >= 0) {
+        err = make_loop(l, loop);
+        if (err < 0)
+            dtlsl__config_fail(config, err, "cannot make a loop: %s",
+                               dtlsl_strerror(err));
+    }
+    if (err < 0) {
+        dtlsl__engine_free(l->engine);
+        free(l);
+        return err;
+    }
+    l->config = config;
+    dtlsl__config_ref(config);
+    uv_timer_init(l->loop, &l->timer);
+    uv_timer_init(l->loop, &l->wait);
+    l->timer.data = l->wait.data = l;
+    l->handles = 2;
+    *out = l;
+    return DTLSL_OK;
+}
+
+void
+dtlsl_listener_free(dtlsl_listener *l)
+{
+    if (l == NULL || l->freed)
+        return;
+    l->freed = 1;
+    l->cb = NULL;
+    if (l->depth == 0)
+        tear_down(l);
+}
+
+static int32_t
+may_start(dtlsl_listener *l)
+{
+    if (l->state != IDLE || l->freed)
+        return fail(l, DTLSL_ERR_STATE, "the listener was started before");
+    if (!l->own_loop && l->cb == NULL)
+        return fail(l, DTLSL_ERR_STATE,
+                    "on a shared loop dtlsl_listener_on_event comes first");
+    return DTLSL_OK;
+}
+
+static int32_t
+serve(dtlsl_listener *l)
+{
+    int err = uv_poll_init(l->loop, &l->poll, dtlsl__udp_fd(l->udp));
+
+    if (err < 0) {
+        dtlsl__udp_close(l->udp);
+        l->udp = NULL;
+        return fail(l, err, uv_strerror(err));
+    }
+    l->poll.data = l;
+    l->handles++;
+    memcpy(l->address, dtlsl__udp_address(l->udp), sizeof(l->address));
+    l->state = SERVING;
+    settle(l);
+    return DTLSL_OK;
+}
+
+int32_t
+dtlsl_listener_start(dtlsl_listener *l, const char *host, uint16_t port)
+{
+    int32_t err;
+
+    if (l == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    err = may_start(l);
+    if (err == DTLSL_OK)
+        err = dtlsl__udp_open(&l->udp, l->config, host, port, l->error,
+                              sizeof(l->error));
+    return err < 0 ? err : serve(l);
+}
+
+int32_t
+dtlsl_listener_start_fd(dtlsl_listener *l, int32_t fd)
+{
+    int32_t err;
+
+    if (l == NULL || fd < 0)
+        return DTLSL_ERR_ARGUMENT;
+    err = may_start(l);
+    if (err == DTLSL_OK)
+        err = dtlsl__udp_open_fd(&l->udp, l->config, fd, l->error,
+                                 sizeof(l->error));
+    return err < 0 ? err : serve(l);
+}
+
+int32_t
+dtlsl_listener_address(const dtlsl_listener *l, char *buf, size_t buf_len)
+{
+    if (l == NULL || buf == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    return l->state == IDLE ? DTLSL_ERR_STATE
+                            : dtlsl__address_text(l->address, buf, buf_len);
+}
+
+const char *
+dtlsl_listener_error(const dtlsl_listener *l)
+{
+    return l == NULL ? "" : l->error;
+}
+
+int32_t
+dtlsl_listener_on_event(dtlsl_listener *l, dtlsl_event_cb cb, void *user)
+{
+    if (l == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    if (cb == NULL && !l->own_loop && l->state == SERVING)
+        return fail(l, DTLSL_ERR_STATE,
+                    "a started listener on a shared loop needs a callback");
+    l->cb = cb;
+    l->user = user;
+    settle(l);
+    return DTLSL_OK;
+}
+
+const dtlsl_event *
+dtlsl_listener_next(dtlsl_listener *l)
+{
+    const dtlsl_event *event;
+
+    if (l == NULL || l->cb != NULL || l->freed || l->state == IDLE)
+        return NULL;
+    for (;;) {
+        event = dtlsl__engine_next(l->engine);
+        if (event != NULL && event->type == DTLSL_EVENT_STOPPED)
+            l->state = STOPPED;
+        if (event != NULL || l->batch_pos >= l->batch_len)
+            return event;
+        dtlsl__engine_input(l->engine, &l->batch[l->batch_pos++]);
+    }
+}
+
+static int
+has_more(const dtlsl_listener *l)
+{
+    return l->batch_pos < l->batch_len || dtlsl__engine_pending(l->engine);
+}
+
+int32_t
+dtlsl_listener_poll(dtlsl_listener *l, int32_t timeout_ms)
+{
+    if (l == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    if (!l->own_loop || l->depth > 0 || l->freed || l->state == IDLE)
+        return fail(l, DTLSL_ERR_STATE,
+                    "only a started listener's private loop can be polled");
+    if (l->state == STOPPED) {
+        if (l->udp != NULL)
+            stopped(l);
+        uv_run(l->loop, UV_RUN_NOWAIT);
+        return 0;
+    }
+    flush(l);
+    watch(l);
+    if (l->cb == NULL && has_more(l))
+        return 1;
+    arm_timer(l);
+    if (timeout_ms > 0)
+        uv_timer_start(&l->wait, on_wait, (uint64_t)timeout_ms, 0);
+    uv_run(l->loop, timeout_ms == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+    if (l->freed) {
+        tear_down(l);
+        return 0;
+    }
+    uv_timer_stop(&l->wait);
+    return l->cb == NULL && has_more(l);
+}
+
+int32_t
+dtlsl_listener_fd(const dtlsl_listener *l)
+{
+    if (l == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    return l->own_loop ? uv_backend_fd(l->loop) : DTLSL_ERR_STATE;
+}
+
+int32_t
+dtlsl_listener_timeout(dtlsl_listener *l)
+{
+    int timeout;
+
+    if (l == NULL || !l->own_loop || l->state == IDLE)
+        return l == NULL ? DTLSL_ERR_ARGUMENT : 60000;
+    if (l->state == STOPPED)
+        return l->udp != NULL ? 0 : 60000;
+    uv_update_time(l->loop);
+    settle(l);
+    if (has_more(l))
+        return 0;
+    timeout = uv_backend_timeout(l->loop);
+    return timeout < 0 || timeout > 60000 ? 60000 : timeout;
+}
+
+int32_t
+dtlsl_listener_reload(dtlsl_listener *l)
+{
+    int32_t err;
+
+    if (l == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    err = dtlsl__config_reload(l->config);
+    if (err < 0)
+        return fail(l, err, dtlsl_config_error(l->config));
+    dtlsl__engine_reload(l->engine);
+    return DTLSL_OK;
+}
+
+int32_t
+dtlsl_listener_stop(dtlsl_listener *l)
+{
+    if (l == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    if (l->state != SERVING)
+        return fail(l, DTLSL_ERR_STATE, "the listener does not serve");
+    l->state = STOPPING;
+    dtlsl__engine_stop(l->engine);
+    settle(l);
+    return DTLSL_OK;
+}
+
+static void
+sum_counters(const dtlsl_listener *l, dtlsl__counters *sum)
+{
+    *sum = l->udp_counters;
+    dtlsl__engine_counters(l->engine, sum);
+    if (l->udp != NULL)
+        dtlsl__counters_add(sum, dtlsl__udp_counters(l->udp));
+}
+
+uint64_t
+dtlsl_listener_counter(const dtlsl_listener *l, const char *name)
+{
+    dtlsl__counters sum;
+    int32_t index;
+
+    if (l == NULL || name == NULL)
+        return 0;
+    index = dtlsl__counter_find(name);
+    if (index < 0)
+        return dtlsl_gate_counter(dtlsl__engine_gate(l->engine), name);
+    sum_counters(l, &sum);
+    return sum.n[index];
+}
+
+const char *
+dtlsl_listener_counter_name(size_t index)
+{
+    const dtlsl__counter_info *info = dtlsl__counter_at(index);
+
+    return info == NULL ? NULL : info->name;
+}
+
+int32_t
+dtlsl_listener_counters(const dtlsl_listener *l, int32_t format, char *buf,
+                        size_t buf_len)
+{
+    dtlsl__counters sum;
+
+    if (l == NULL || buf == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    sum_counters(l, &sum);
+    return dtlsl__counters_text(&sum, format, buf, buf_len);
+}
+
+/* Public: connections */
+
+int32_t
+dtlsl_conn_send(dtlsl_listener *l, uint64_t conn, const uint8_t *data,
+                size_t len)
+{
+    int32_t err;
+
+    if (l == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    err = dtlsl__engine_send(l->engine, conn, data, len);
+    if (l->depth > 0 && err == DTLSL_ERR_BUSY)
+        flush(l);
+    settle(l);
+    return err;
+}
+
+int32_t
+dtlsl_conn_close(dtlsl_listener *l, uint64_t conn)
+{
+    int32_t err;
+
+    if (l == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    err = dtlsl__engine_close(l->engine, conn);
+    settle(l);
+    return err;
+}
+
+static int32_t
+path_text(const dtlsl_listener *l, uint64_t conn, int local, char *buf,
+          size_t buf_len)
+{
+    const dtlsl_path *path;
+
+    if (l == NULL || buf == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    path = dtlsl__engine_path(l->engine, conn);
+    if (path == NULL)
+        return DTLSL_ERR_NOCONN;
+    return dtlsl__address_text(local ? path->local : path->peer, buf, buf_len);
+}
+
+int32_t
+dtlsl_conn_peer(const dtlsl_listener *l, uint64_t conn, char *buf,
+                size_t buf_len)
+{
+    return path_text(l, conn, 0, buf, buf_len);
+}
+
+int32_t
+dtlsl_conn_local(const dtlsl_listener *l, uint64_t conn, char *buf,
+                 size_t buf_len)
+{
+    return path_text(l, conn, 1, buf, buf_len);
+}
+
+int32_t
+dtlsl_conn_mtu(const dtlsl_listener *l, uint64_t conn)
+{
+    return l == NULL ? DTLSL_ERR_ARGUMENT : dtlsl__engine_mtu(l->engine, conn);
+}
+
+int32_t
+dtlsl_conn_set_tag(dtlsl_listener *l, uint64_t conn, uint64_t tag)
+{
+    uint64_t *place = l == NULL ? NULL : dtlsl__engine_tag(l->engine, conn);
+
+    if (place == NULL)
+        return l == NULL ? DTLSL_ERR_ARGUMENT : DTLSL_ERR_NOCONN;
+    *place = tag;
+    return DTLSL_OK;
+}
+
+uint64_t
+dtlsl_conn_tag(const dtlsl_listener *l, uint64_t conn)
+{
+    uint64_t *place = l == NULL ? NULL : dtlsl__engine_tag(l->engine, conn);
+
+    return place == NULL ? 0 : *place;
+}
+
+uint64_t
+dtlsl_conn_next(const dtlsl_listener *l, uint64_t conn)
+{
+    return l == NULL ? 0 : dtlsl__engine_conn_next(l->engine, conn);
+}
+
+int32_t
+dtlsl_conn_info(const dtlsl_listener *l, uint64_t conn, const char *name,
+                char *buf, size_t buf_len)
+{
+    if (l == NULL || name == NULL || buf == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    return dtlsl__engine_info(l->engine, conn, name, buf, buf_len);
+}
+
+int32_t
+dtlsl_conn_peer_certificate(const dtlsl_listener *l, uint64_t conn,
+                            uint8_t *buf, size_t buf_len)
+{
+    if (l == NULL || buf == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    return dtlsl__engine_peer_certificate(l->engine, conn, buf, buf_len);
+}
+
+int32_t
+dtlsl_conn_export(const dtlsl_listener *l, uint64_t conn, const char *label,
+                  const uint8_t *context, size_t context_len, uint8_t *out,
+                  size_t out_len)
+{
+    if (l == NULL || label == NULL || out == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    return dtlsl__engine_export(l->engine, conn, label, context, context_len,
+                                out, out_len);
+}
+
+int32_t
+dtlsl_conn_cookie_age(const dtlsl_listener *l, uint64_t conn)
+{
+    return l == NULL ? DTLSL_ERR_ARGUMENT
+                     : dtlsl__engine_cookie_age(l->engine, conn);
+}
+
+int32_t
+dtlsl_conn_cookie_app(const dtlsl_listener *l, uint64_t conn, uint8_t *buf,
+                      size_t buf_len)
+{
+    if (l == NULL || (buf == NULL && buf_len > 0))
+        return DTLSL_ERR_ARGUMENT;
+    return dtlsl__engine_cookie_app(l->engine, conn, buf, buf_len);
+}
+
+struct ssl_st *
+dtlsl_conn_ssl(const dtlsl_listener *l, uint64_t conn)
+{
+    return l == NULL ? NULL : dtlsl__engine_ssl(l->engine, conn);
+}
