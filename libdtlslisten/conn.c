@@ -357,23 +357,17 @@ dtlsl__conn_feed(dtlsl__conn *conn, const dtlsl__record *record)
     return 1;
 }
 
-/* Reads one datagram of the application's. Junk must not leave the buffers
- * behind that OpenSSL took to look at it. */
+/* Reads one datagram of the application's. */
 static int32_t
 read_plaintext(dtlsl__conn *conn, uint8_t *plain, size_t cap, size_t *len)
 {
-    int fresh = conn->io.in != NULL;
     int result = SSL_read_ex(conn->ssl, plain, cap, len);
 
     if (result == 1)
         return DTLSL__STEP_DATA;
     conn->reading = 0;
     conn->io.in = NULL;
-    if (examine(conn, result))
-        return DTLSL__STEP_END;
-    if (fresh)
-        SSL_free_buffers(conn->ssl);
-    return DTLSL__STEP_DONE;
+    return examine(conn, result) ? DTLSL__STEP_END : DTLSL__STEP_DONE;
 }
 
 int32_t

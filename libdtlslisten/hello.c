@@ -13,6 +13,7 @@ enum {
     FIXED_LEN = 34, /* client_version and random */
     SESSION_ID_MAX = 32,
     COOKIE_MAX = 255,
+    TAIL_MIN = 6, /* one suite, one method */
     TAIL_MAX = 512,
     REPLY_OVERHEAD = 28,
     REPLY_BODY = 3 /* server_version and the cookie's length byte */
@@ -51,6 +52,8 @@ read_ciphers(cursor *c)
     int seen = look(c, 2);
     uint32_t len;
 
+    if (look(c, TAIL_MIN) == NOWHERE)
+        return NOWHERE;
     if (seen != HERE)
         return seen;
     len = dtlsl__get16(c->body + c->at);

@@ -580,7 +580,7 @@ mint(state *s, const dtlsl_cookie_input *in, uint8_t *cookie)
         return DTLSL_ERR_NOMEM;
     if (dtlsl__schedule_binds_tail(in, COOKIE_LEN, s->tail_budget))
         header[0] |= DTLSL__FMT_TAIL;
-    dtlsl__put32(header + 2, (uint32_t)in->mono_ms + g->offset);
+    dtlsl__cookie_put32(header + 2, (uint32_t)in->mono_ms + g->offset);
     status = make_tag(s, mac, header, in, tag);
     if (status < 0)
         return status;
@@ -670,7 +670,7 @@ static int32_t
 judge(state *s, generation *g, const dtlsl_cookie_input *in,
       const uint8_t *cookie, dtlsl_cookie_result *out)
 {
-    uint32_t issued = dtlsl__get32(cookie + 2) - g->offset;
+    uint32_t issued = dtlsl__cookie_get32(cookie + 2) - g->offset;
     int64_t delta = (int32_t)((uint32_t)in->mono_ms - issued);
     int has_inputs =
         (!(cookie[0] & DTLSL__FMT_TAIL) || dtlsl__schedule_has_tail(in)) &&

@@ -17,7 +17,7 @@ enum {
 };
 
 void
-dtlsl__put32(uint8_t *out, uint32_t value)
+dtlsl__cookie_put32(uint8_t *out, uint32_t value)
 {
     out[0] = (uint8_t)(value >> 24);
     out[1] = (uint8_t)(value >> 16);
@@ -26,7 +26,7 @@ dtlsl__put32(uint8_t *out, uint32_t value)
 }
 
 uint32_t
-dtlsl__get32(const uint8_t *in)
+dtlsl__cookie_get32(const uint8_t *in)
 {
     return (uint32_t)in[0] << 24 | (uint32_t)in[1] << 16 |
            (uint32_t)in[2] << 8 | (uint32_t)in[3];
@@ -111,8 +111,8 @@ dtlsl__schedule_key(const dtlsl_cookie_host *host, const uint8_t prk[32],
         return DTLSL_ERR_ARGUMENT;
     info[at++] = id;
     info[at++] = kid;
-    dtlsl__put32(info + at, (uint32_t)(epoch >> 32));
-    dtlsl__put32(info + at + 4, (uint32_t)epoch);
+    dtlsl__cookie_put32(info + at, (uint32_t)(epoch >> 32));
+    dtlsl__cookie_put32(info + at + 4, (uint32_t)epoch);
     at = append_service(info, at + 8, realm);
     if (realm->has_boot_id)
         at = append(info, at, realm->boot_id, sizeof(realm->boot_id));
@@ -145,7 +145,7 @@ dtlsl__schedule_offset(const dtlsl_cookie_host *host, const uint8_t prk[32],
     at = append_service(info, at, realm);
     status = expand(host, prk, info, at, out, sizeof(out));
     if (status >= 0)
-        *offset = dtlsl__get32(out);
+        *offset = dtlsl__cookie_get32(out);
     return status;
 }
 

@@ -81,7 +81,7 @@ size_t dtlsl__schedule_message(uint8_t out[DTLSL__MESSAGE_MAX],
                                const uint8_t *header, size_t header_len,
                                const dtlsl_cookie_input *in, int zone);
 
-void dtlsl__put32(uint8_t *out, uint32_t value);
-uint32_t dtlsl__get32(const uint8_t *in);
+void dtlsl__cookie_put32(uint8_t *out, uint32_t value);
+uint32_t dtlsl__cookie_get32(const uint8_t *in);
 
 #endif

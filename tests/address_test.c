@@ -392,7 +392,7 @@ END_TEST
 int
 main(void)
 {
-    static const TTest *const tests[] = {
+    const TTest *const tests[] = {
         an_ipv4_address_has_these_bytes,
         a_link_local_address_has_these_bytes,
         ipv4_and_v4_mapped_are_the_same,

@@ -136,7 +136,7 @@ START_TEST(prometheus_has_help_and_type_of_each)
                                        "connections\n"
                                        "# TYPE dtlslisten_conns gauge\n"
                                        "dtlslisten_conns "));
-    ck_assert_ptr_null(strstr(text, "conns_total"));
+    ck_assert_ptr_null(strstr(text, "dtlslisten_conns_total"));
     ck_assert_int_eq(text[len - 1], '\n');
 }
 END_TEST
@@ -198,7 +198,7 @@ END_TEST
 int
 main(void)
 {
-    static const TTest *const tests[] = {
+    const TTest *const tests[] = {
         the_list_ends_with_null,
         names_are_plain_and_found,
         texts_need_no_escaping,

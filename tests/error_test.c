@@ -76,7 +76,7 @@ END_TEST
 int
 main(void)
 {
-    static const TTest *const tests[] = {
+    const TTest *const tests[] = {
         the_version_is_the_header_s,
         ok_is_ok,
         codes_of_the_library_have_names,

@@ -65,7 +65,7 @@ allowed()
     peers) echo record tls conn config cookie ;;
     config) echo tls plugin cookie ;;
     engine) echo record hello plugin cookie config gate tls conn peers ;;
-    listener) echo udp config engine ;;
+    listener) echo udp config engine gate cookie ;;
     *) return 1 ;;
     esac
 }

@@ -244,6 +244,27 @@ START_TEST(junk_swept_over_an_idle_session_is_harmless)
 }
 END_TEST
 
+/* The buffers were given back after the junk; writing needs them again. */
+START_TEST(junk_before_a_send_or_a_close_is_harmless)
+{
+    world *w = world_new(NULL);
+    client *c = world_client(w, NULL);
+    uint64_t id = world_connect(w, c);
+    uint8_t body[64] = {1}, junk[96];
+    size_t len = make_record(junk, 23, 1, 50, body, sizeof(body));
+
+    world_input(w, &w->path[0], junk, len);
+    ck_assert_int_eq(dtlsl__engine_send(w->engine, id, body, 9), DTLSL_OK);
+    world_pump(w);
+    ck_assert_uint_eq(client_received(c), 1);
+    world_input(w, &w->path[0], junk, len);
+    ck_assert_int_eq(dtlsl__engine_close(w->engine, id), DTLSL_OK);
+    world_pump(w);
+    ck_assert(client_is_closed(c));
+    world_free(w);
+}
+END_TEST
+
 /* The application's error queue; world.c asserts at each call. */
 
 START_TEST(the_applications_error_queue_survives_everything)
@@ -281,6 +302,7 @@ main(void)
         an_alert_behind_the_hello_does_not_kill,
         spoofed_hello_fragments_do_not_grow_without_bound,
         junk_swept_over_an_idle_session_is_harmless,
+        junk_before_a_send_or_a_close_is_harmless,
         the_applications_error_queue_survives_everything,
     };
     Suite *suite =

@@ -201,12 +201,13 @@ record_event(world *w, const dtlsl_event *e)
     s->tag = e->tag;
     s->len = e->len;
     memcpy(s->data, e->data, e->len < sizeof(s->data) ? e->len : 1499);
+    if (dtlsl__engine_path(w->engine, e->conn) != NULL)
+        s->path = *dtlsl__engine_path(w->engine, e->conn);
     if (e->type == DTLSL_EVENT_CLOSE || e->type == DTLSL_EVENT_FAILED) {
         ck_assert_int_ge(e->status, DTLSL_CLOSE_PEER);
         ck_assert_uint_gt(e->len, 0);
         ck_assert_uint_eq(e->data[e->len], 0);
         ck_assert_ptr_nonnull(dtlsl__engine_path(w->engine, e->conn));
-        s->path = *dtlsl__engine_path(w->engine, e->conn);
         ck_assert_ptr_nonnull(dtlsl__engine_tag(w->engine, e->conn));
     }
     w->stopped |= e->type == DTLSL_EVENT_STOPPED;
@@ -363,12 +364,17 @@ world_advance(world *w, uint64_t ms)
 uint64_t
 world_connect(world *w, client *c)
 {
-    size_t opens = world_count_events(w, DTLSL_EVENT_OPEN);
+    const dtlsl_path *path = &w->path[find_client(w, c)];
+    uint64_t id = 0;
 
     world_pump(w);
     ck_assert_msg(client_is_open(c), "the client's handshake did not finish");
-    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_OPEN), opens + 1);
-    return world_find(w, DTLSL_EVENT_OPEN)->conn;
+    for (size_t i = 0; i < w->n_events; i++)
+        if (w->event[i].type == DTLSL_EVENT_OPEN &&
+            same_path(&w->event[i].path, path))
+            id = w->event[i].conn;
+    ck_assert_uint_ne(id, 0);
+    return id;
 }
 
 void

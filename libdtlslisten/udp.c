@@ -1,0 +1,556 @@
+/* SPDX-License-Identifier: MIT
+ * The socket. Never connected: that would make the kernel's lookup of the
+ * listening one O(sessions). */
+#include "udp.h"
+#include "address.h"
+#include "record.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    SEND_BATCH = 64,
+    CONTROL = 128
+};
+
+/* The sockets of workers=N, owned by the config. */
+typedef struct group {
+    int *fds;
+    uint32_t size, taken, users;
+    uint8_t asked[24]; /* what the first start asked for */
+} group;
+
+static pthread_mutex_t group_lock = PTHREAD_MUTEX_INITIALIZER;
+
+struct dtlsl__udp {
+    int fd;
+    int own_fd;
+    group *group;
+    int family;
+    int single;
+    uint32_t overflow; /* SO_RXQ_OVFL's last word */
+    uint8_t address[24];
+    dtlsl__counters counters;
+    dtlsl__datagram list[DTLSL__BATCH];
+    struct mmsghdr in[DTLSL__BATCH];
+    struct iovec in_iov[DTLSL__BATCH];
+    struct sockaddr_storage in_name[DTLSL__BATCH];
+    _Alignas(struct cmsghdr) uint8_t in_control[DTLSL__BATCH][CONTROL];
+    struct mmsghdr out[SEND_BATCH];
+    struct iovec out_iov[SEND_BATCH];
+    struct sockaddr_storage out_name[SEND_BATCH];
+    _Alignas(struct cmsghdr) uint8_t out_control[SEND_BATCH][CONTROL];
+    uint8_t buffer[DTLSL__BATCH][DTLSL__SLOT];
+};
+
+/* Opening */
+
+static void
+set_option(int fd, int level, int name, int value)
+{
+    setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static void
+set_options(int fd, int family, const dtlsl__settings *settings)
+{
+    if (family == AF_INET6) {
+        set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+        set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
+    }
+    set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+    set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+    if (settings->recv_buffer > 0)
+        set_option(fd, SOL_SOCKET, SO_RCVBUF, (int)settings->recv_buffer);
+    if (settings->send_buffer > 0)
+        set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)settings->send_buffer);
+}
+
+static int
+bind_socket(const uint8_t address[24], int family, int share,
+            const dtlsl__settings *settings)
+{
+    int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_storage name;
+    socklen_t len = dtlsl__address_to_sockaddr(address, family, &name);
+    int err;
+
+    if (fd < 0)
+        return -errno;
+    if (family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+                   !dtlsl__address_is_unspecified(address));
+    if (share)
+        set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (len == 0 || bind(fd, (struct sockaddr *)&name, len) < 0) {
+        err = len == 0 ? -EINVAL : -errno;
+        close(fd);
+        return err;
+    }
+    set_options(fd, family, settings);
+    return fd;
+}
+
+/* Binds host and port; without a host to all addresses, IPv4 where there is
+ * no IPv6. */
+static int
+bind_address(const uint8_t address[24], int any, int share,
+             const dtlsl__settings *settings)
+{
+    int family = dtlsl__address_is_v4(address) ? AF_INET : AF_INET6;
+    int fd = bind_socket(address, family, share, settings);
+
+    if (fd == -EAFNOSUPPORT && any)
+        fd = bind_socket(address, AF_INET, share, settings);
+    return fd;
+}
+
+static void
+release_group(void *slot)
+{
+    group *g = slot;
+
+    if (g == NULL)
+        return;
+    for (uint32_t i = 0; g->fds != NULL && i < g->size; i++)
+        if (g->fds[i] >= 0)
+            close(g->fds[i]);
+    free(g->fds);
+    free(g);
+}
+
+static int
+bound_address(int fd, uint8_t address[24])
+{
+    struct sockaddr_storage name;
+    socklen_t len = sizeof(name);
+
+    if (getsockname(fd, (struct sockaddr *)&name, &len) < 0)
+        return -errno;
+    return dtlsl__address_from_sockaddr(address, (struct sockaddr *)&name,
+                                        len);
+}
+
+/* The first is bound alone, so that a port in use is found out; then it lets
+ * its siblings in. */
+static int
+fill_group(group *g, const uint8_t address[24], int any,
+           const dtlsl__settings *settings)
+{
+    uint8_t bound[24];
+    int err;
+
+    for (uint32_t i = 0; i < g->size; i++) {
+        g->fds[i] =
+            bind_address(i == 0 ? address : bound, any, i > 0, settings);
+        if (g->fds[i] < 0)
+            return g->fds[i];
+        if (i > 0)
+            continue;
+        set_option(g->fds[0], SOL_SOCKET, SO_REUSEPORT, 1);
+        err = bound_address(g->fds[0], bound);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+static group *
+new_group(uint32_t size)
+{
+    group *g = calloc(1, sizeof(*g));
+
+    if (g == NULL)
+        return NULL;
+    g->size = size;
+    g->fds = malloc(size * sizeof(*g->fds));
+    if (g->fds == NULL) {
+        free(g);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < size; i++)
+        g->fds[i] = -1;
+    return g;
+}
+
+static int
+join_group(dtlsl__udp *udp, void **slot, const uint8_t address[24], int any,
+           const dtlsl__settings *settings)
+{
+    group *g = *slot;
+    int err;
+
+    if (g == NULL) {
+        g = new_group(settings->workers);
+        if (g == NULL)
+            return DTLSL_ERR_NOMEM;
+        err = fill_group(g, address, any, settings);
+        if (err < 0) {
+            release_group(g);
+            return err;
+        }
+        memcpy(g->asked, address, sizeof(g->asked));
+        *slot = g;
+    }
+    if (memcmp(g->asked, address, sizeof(g->asked)) != 0)
+        return DTLSL_ERR_STATE;
+    if (g->taken == g->size)
+        return DTLSL_ERR_LIMIT;
+    g->users++;
+    udp->group = g;
+    return g->fds[g->taken++];
+}
+
+static dtlsl__udp *
+new_udp(void)
+{
+    dtlsl__udp *udp = calloc(1, sizeof(*udp));
+
+    if (udp == NULL)
+        return NULL;
+    udp->fd = -1;
+    for (int i = 0; i < DTLSL__BATCH; i++) {
+        udp->in_iov[i].iov_base = udp->buffer[i];
+        udp->in_iov[i].iov_len = DTLSL__SLOT;
+        udp->in[i].msg_hdr.msg_iov = &udp->in_iov[i];
+        udp->in[i].msg_hdr.msg_iovlen = 1;
+        udp->in[i].msg_hdr.msg_name = &udp->in_name[i];
+        udp->in[i].msg_hdr.msg_control = udp->in_control[i];
+    }
+    for (int i = 0; i < SEND_BATCH; i++) {
+        udp->out[i].msg_hdr.msg_iov = &udp->out_iov[i];
+        udp->out[i].msg_hdr.msg_iovlen = 1;
+        udp->out[i].msg_hdr.msg_name = &udp->out_name[i];
+        udp->out[i].msg_hdr.msg_control = udp->out_control[i];
+    }
+    return udp;
+}
+
+static int32_t
+finish_open(dtlsl__udp **out, dtlsl__udp *udp, int32_t code, const char *host,
+            uint16_t port, char *err, size_t err_len)
+{
+    int family = 0;
+    socklen_t len = sizeof(family);
+
+    if (code >= 0)
+        code = bound_address(udp->fd, udp->address);
+    if (code >= 0 &&
+        getsockopt(udp->fd, SOL_SOCKET, SO_DOMAIN, &family, &len) < 0)
+        code = -errno;
+    udp->family = family;
+    if (code >= 0) {
+        *out = udp;
+        return DTLSL_OK;
+    }
+    if (code == DTLSL_ERR_LIMIT || code == DTLSL_ERR_STATE)
+        snprintf(err, err_len,
+                 "all workers of the config are started, or on another "
+                 "address: raise workers or make a config for it");
+    else
+        snprintf(err, err_len, "cannot serve on %s port %u: %s",
+                 host == NULL ? "all addresses" : host, port,
+                 dtlsl_strerror(code));
+    dtlsl__udp_close(udp);
+    return code;
+}
+
+int32_t
+dtlsl__udp_open(dtlsl__udp **out, dtlsl_config *config, const char *host,
+                uint16_t port, char *err, size_t err_len)
+{
+    const dtlsl__settings *settings = dtlsl__config_settings(config);
+    uint8_t address[24];
+    dtlsl__udp *udp;
+    int32_t code = dtlsl__address_parse(address, host, port);
+
+    if (code < 0) {
+        snprintf(err, err_len,
+                 "\"%s\" is no numeric address; a name must be looked up "
+                 "before",
+                 host);
+        return code;
+    }
+    udp = new_udp();
+    if (udp == NULL)
+        return DTLSL_ERR_NOMEM;
+    if (settings->workers > 1) {
+        pthread_mutex_lock(&group_lock);
+        code = join_group(udp, dtlsl__config_group(config, release_group),
+                          address, host == NULL, settings);
+        pthread_mutex_unlock(&group_lock);
+    } else {
+        code = bind_address(address, host == NULL, (int)settings->reuse_port,
+                            settings);
+        udp->own_fd = code >= 0;
+    }
+    udp->fd = code;
+    return finish_open(out, udp, code, host, port, err, err_len);
+}
+
+int32_t
+dtlsl__udp_open_fd(dtlsl__udp **out, dtlsl_config *config, int fd, char *err,
+                   size_t err_len)
+{
+    int type = 0, family = AF_INET;
+    socklen_t len = sizeof(type), family_len = sizeof(family);
+    dtlsl__udp *udp;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+        type != SOCK_DGRAM) {
+        snprintf(err, err_len, "descriptor %d is no UDP socket", fd);
+        return DTLSL_ERR_ARGUMENT;
+    }
+    udp = new_udp();
+    if (udp == NULL)
+        return DTLSL_ERR_NOMEM;
+    udp->fd = fd;
+    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &family_len);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    set_options(fd, family, dtlsl__config_settings(config));
+    return finish_open(out, udp, 0, "the given socket", 0, err, err_len);
+}
+
+/* The sockets of a group close with its last user: whoever closes earlier
+ * would move the flows of the others. */
+static void
+leave_group(group *g)
+{
+    pthread_mutex_lock(&group_lock);
+    if (--g->users == 0) {
+        for (uint32_t i = 0; i < g->size; i++) {
+            close(g->fds[i]);
+            g->fds[i] = -1;
+        }
+    }
+    pthread_mutex_unlock(&group_lock);
+}
+
+void
+dtlsl__udp_close(dtlsl__udp *udp)
+{
+    if (udp == NULL)
+        return;
+    if (udp->group != NULL)
+        leave_group(udp->group);
+    else if (udp->own_fd)
+        close(udp->fd);
+    free(udp);
+}
+
+int
+dtlsl__udp_fd(const dtlsl__udp *udp)
+{
+    return udp->fd;
+}
+
+const uint8_t *
+dtlsl__udp_address(const dtlsl__udp *udp)
+{
+    return udp->address;
+}
+
+void
+dtlsl__udp_set_single(dtlsl__udp *udp, int single)
+{
+    udp->single = single;
+}
+
+const dtlsl__counters *
+dtlsl__udp_counters(const dtlsl__udp *udp)
+{
+    return &udp->counters;
+}
+
+/* Receiving */
+
+static void
+note_overflow(dtlsl__udp *udp, uint32_t total)
+{
+    udp->counters.n[DTLSL__N_KERNEL_DROPS] += total - udp->overflow;
+    udp->overflow = total;
+}
+
+static void
+read_control(dtlsl__udp *udp, struct msghdr *msg, uint8_t local[24])
+{
+    struct cmsghdr *c;
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    uint32_t total;
+
+    memcpy(local, udp->address, 24);
+    for (c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            v4.sin_addr = info.ipi_addr;
+            dtlsl__address_from_sockaddr(local, (struct sockaddr *)&v4,
+                                         sizeof(v4));
+        } else if (c->cmsg_level == IPPROTO_IPV6 &&
+                   c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof(info));
+            v6.sin6_addr = info.ipi6_addr;
+            v6.sin6_scope_id = info.ipi6_ifindex;
+            dtlsl__address_from_sockaddr(local, (struct sockaddr *)&v6,
+                                         sizeof(v6));
+        } else if (c->cmsg_level == SOL_SOCKET &&
+                   c->cmsg_type == SO_RXQ_OVFL) {
+            memcpy(&total, CMSG_DATA(c), sizeof(total));
+            note_overflow(udp, total);
+        }
+    }
+    memcpy(local + 16, udp->address + 16, 2);
+}
+
+static int
+receive_many(dtlsl__udp *udp)
+{
+    int n = 0;
+
+    if (!udp->single)
+        return recvmmsg(udp->fd, udp->in, DTLSL__BATCH, 0, NULL);
+    for (; n < DTLSL__BATCH; n++) {
+        ssize_t len = recvmsg(udp->fd, &udp->in[n].msg_hdr, 0);
+        if (len < 0)
+            return n > 0 ? n : -1;
+        udp->in[n].msg_len = (unsigned)len;
+    }
+    return n;
+}
+
+size_t
+dtlsl__udp_receive(dtlsl__udp *udp, const dtlsl__datagram **list)
+{
+    int n;
+
+    *list = udp->list;
+    for (int i = 0; i < DTLSL__BATCH; i++) {
+        udp->in[i].msg_hdr.msg_namelen = sizeof(udp->in_name[i]);
+        udp->in[i].msg_hdr.msg_controllen = CONTROL;
+    }
+    n = receive_many(udp);
+    if (n < 0) {
+        if (errno != EAGAIN && errno != EINTR)
+            udp->counters.n[DTLSL__N_RECEIVE_ERRORS]++;
+        return 0;
+    }
+    for (int i = 0; i < n; i++) {
+        struct msghdr *msg = &udp->in[i].msg_hdr;
+        dtlsl__datagram *d = &udp->list[i];
+        d->data = udp->buffer[i];
+        d->len = udp->in[i].msg_len;
+        d->truncated = (msg->msg_flags & MSG_TRUNC) != 0;
+        d->socket = 0;
+        dtlsl__address_from_sockaddr(d->path.peer, msg->msg_name,
+                                     msg->msg_namelen);
+        read_control(udp, msg, d->path.local);
+    }
+    return (size_t)n;
+}
+
+/* Sending */
+
+static void
+write_control(const dtlsl__udp *udp, struct msghdr *msg,
+              const uint8_t local[24])
+{
+    struct cmsghdr *c = msg->msg_control;
+    struct in_pktinfo v4 = {0};
+    struct in6_pktinfo v6 = {0};
+
+    msg->msg_controllen = 0;
+    if (dtlsl__address_is_unspecified(local))
+        return;
+    if (udp->family == AF_INET) {
+        memcpy(&v4.ipi_spec_dst, local + 12, 4);
+        c->cmsg_level = IPPROTO_IP;
+        c->cmsg_type = IP_PKTINFO;
+        c->cmsg_len = CMSG_LEN(sizeof(v4));
+        memcpy(CMSG_DATA(c), &v4, sizeof(v4));
+        msg->msg_controllen = CMSG_SPACE(sizeof(v4));
+        return;
+    }
+    memcpy(&v6.ipi6_addr, local, 16);
+    v6.ipi6_ifindex = dtlsl__get32(local + 18);
+    c->cmsg_level = IPPROTO_IPV6;
+    c->cmsg_type = IPV6_PKTINFO;
+    c->cmsg_len = CMSG_LEN(sizeof(v6));
+    memcpy(CMSG_DATA(c), &v6, sizeof(v6));
+    msg->msg_controllen = CMSG_SPACE(sizeof(v6));
+}
+
+static void
+prepare(dtlsl__udp *udp, size_t i, const dtlsl__output *output,
+        const uint8_t *arena)
+{
+    struct msghdr *msg = &udp->out[i].msg_hdr;
+
+    udp->out_iov[i].iov_base = (void *)(uintptr_t)(arena + output->offset);
+    udp->out_iov[i].iov_len = output->len;
+    msg->msg_namelen = dtlsl__address_to_sockaddr(
+        output->path.peer, udp->family, &udp->out_name[i]);
+    write_control(udp, msg, output->path.local);
+}
+
+static int
+send_many(dtlsl__udp *udp, size_t from, size_t n)
+{
+    if (!udp->single)
+        return sendmmsg(udp->fd, udp->out + from, (unsigned)(n - from), 0);
+    return sendmsg(udp->fd, &udp->out[from].msg_hdr, 0) < 0 ? -1 : 1;
+}
+
+/* How many of the n prepared ones are gone. One that the system refuses does
+ * not keep those behind it. */
+static size_t
+send_prepared(dtlsl__udp *udp, size_t n)
+{
+    size_t gone = 0;
+
+    while (gone < n) {
+        int sent = send_many(udp, gone, n);
+        if (sent > 0) {
+            udp->counters.n[DTLSL__N_SENT] += (uint64_t)sent;
+            gone += (size_t)sent;
+            continue;
+        }
+        if (errno == EINTR)
+            continue;
+        if (errno == EAGAIN || errno == ENOBUFS) {
+            udp->counters.n[DTLSL__N_SEND_BLOCKED]++;
+            break;
+        }
+        if (errno == EMSGSIZE)
+            udp->counters.n[DTLSL__N_SEND_TOOBIG]++;
+        udp->counters.n[DTLSL__N_SEND_DROPPED]++;
+        gone++;
+    }
+    return gone;
+}
+
+size_t
+dtlsl__udp_send(dtlsl__udp *udp, const dtlsl__output *list, size_t n,
+                const uint8_t *arena)
+{
+    size_t gone = 0;
+
+    while (gone < n) {
+        size_t part = n - gone < SEND_BATCH ? n - gone : SEND_BATCH, sent;
+        for (size_t i = 0; i < part; i++)
+            prepare(udp, i, &list[gone + i], arena);
+        sent = send_prepared(udp, part);
+        gone += sent;
+        if (sent < part)
+            break;
+    }
+    return gone;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT
+ * The socket: batches in and out, local address kept. */
+#ifndef DTLSL_UDP_H
+#define DTLSL_UDP_H
+
+#include "engine.h"
+
+enum {
+    DTLSL__BATCH = 32,
+    DTLSL__SLOT = 17408 /* a record of the greatest length fits */
+};
+
+typedef struct dtlsl__udp dtlsl__udp;
+
+/* Binds a socket, or takes a free one of the config's group (workers > 1).
+ * libuv's codes; text at err. */
+int32_t dtlsl__udp_open(dtlsl__udp **out, dtlsl_config *config,
+                        const char *host, uint16_t port, char *err,
+                        size_t err_len);
+/* Takes a bound UDP socket of the caller, which is never closed here. */
+int32_t dtlsl__udp_open_fd(dtlsl__udp **out, dtlsl_config *config, int fd,
+                           char *err, size_t err_len);
+void dtlsl__udp_close(dtlsl__udp *udp);
+int dtlsl__udp_fd(const dtlsl__udp *udp);
+const uint8_t *dtlsl__udp_address(const dtlsl__udp *udp); /* 24 bytes */
+
+/* One batch: how many datagrams are in *list, valid until the next receive.
+ * Errors are counted. */
+size_t dtlsl__udp_receive(dtlsl__udp *udp, const dtlsl__datagram **list);
+/* How many of the list's first entries are gone (sent, or refused for good and
+ * counted); fewer than n: the socket is full. */
+size_t dtlsl__udp_send(dtlsl__udp *udp, const dtlsl__output *list, size_t n,
+                       const uint8_t *arena);
+/* 1: one system call a datagram, as where there is no recvmmsg. */
+void dtlsl__udp_set_single(dtlsl__udp *udp, int single);
+const dtlsl__counters *dtlsl__udp_counters(const dtlsl__udp *udp);
+
+#endif
