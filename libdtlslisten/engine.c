@@ -20,8 +20,8 @@ enum {
     ACCEPTS = 4,         /* per batch */
     HELLO_MS = 3000,     /* to complete a fragmented ClientHello */
     RESTART_WINDOW = 32, /* record numbers, while in a handshake */
-    NOTICES = 8,         /* waiting */
-    NOTICE_MS = 1000,    /* one more may be said after */
+    NOTICES = 8,         /* waiting, and in a second */
+    NOTICE_MS = 1000,    /* that second */
     PLAIN = DTLSL__RECORD_MAX + 64
 };
 
@@ -63,7 +63,8 @@ struct dtlsl__engine {
 
     char notice[NOTICES][DTLSL__TEXT_MAX];
     uint32_t n_notices;
-    uint64_t notice_ms;
+    uint64_t notice_ms;    /* when the present second began */
+    uint32_t notices_said; /* in it */
     uint8_t scratch[DTLSL__RECORD_HEADER + DTLSL__RECORD_MAX];
     uint8_t plain[PLAIN];
     uint8_t arena[ARENA];
@@ -236,9 +237,9 @@ tell_end(dtlsl__engine *engine)
 
     DL_DELETE2(engine->ending, session, end_prev, end_next);
     engine->told = session;
-    count(engine, session->was_open ? DTLSL__N_CLOSED : DTLSL__N_FAILED);
+    count(engine, session->told_open ? DTLSL__N_CLOSED : DTLSL__N_FAILED);
     return say(engine,
-               session->was_open ? DTLSL_EVENT_CLOSE : DTLSL_EVENT_FAILED,
+               session->told_open ? DTLSL_EVENT_CLOSE : DTLSL_EVENT_FAILED,
                session, (const uint8_t *)session->text, strlen(session->text));
 }
 
@@ -276,9 +277,20 @@ note_timer(dtlsl__engine *engine, dtlsl__session *session)
 
 /* Accepting */
 
+/* The half-open session that a new handshake of its peer replaces. */
+static dtlsl__session *
+replaced(dtlsl__session *old)
+{
+    if (old == NULL || old->successor != NULL)
+        return old == NULL ? NULL : old->successor;
+    return old->state == DTLSL__OPEN ? NULL : old;
+}
+
+/* May this peer have a session? What it replaces makes the room. */
 static int32_t
 limit(dtlsl__engine *engine, const dtlsl_path *path)
 {
+    dtlsl__session *old = dtlsl__peers_find(&engine->peers, path);
     const dtlsl__settings *settings = engine->settings;
     dtlsl__peers *peers = &engine->peers;
     dtlsl__session *victim;
@@ -288,7 +300,9 @@ limit(dtlsl__engine *engine, const dtlsl_path *path)
         return DTLSL__N_DROP_STOPPING;
     if (engine->accepts >= ACCEPTS)
         return DTLSL__N_DROP_RATION;
-    if (peers->n_sessions >= settings->max_conns)
+    if (replaced(old) != NULL)
+        return 0;
+    if (old == NULL && peers->n_sessions >= settings->max_conns)
         return DTLSL__N_DROP_MAX_CONNS;
     refused = dtlsl__peers_refuses(peers, path->peer, settings);
     if (refused != 0 || peers->n_half_open < settings->max_handshakes)
@@ -307,15 +321,13 @@ add_session(dtlsl__engine *engine, const dtlsl__datagram *datagram,
 {
     dtlsl__session *old = dtlsl__peers_find(&engine->peers, &datagram->path);
     dtlsl__session *session;
+    dtlsl__session *gone = replaced(old);
 
-    if (old != NULL && old->successor != NULL)
-        give_up(engine, old->successor, DTLSL_CLOSE_REPLACED,
+    if (gone != NULL)
+        give_up(engine, gone, DTLSL_CLOSE_REPLACED,
                 "a newer handshake of the peer");
-    else if (old != NULL && old->state != DTLSL__OPEN) {
-        give_up(engine, old, DTLSL_CLOSE_REPLACED,
-                "a newer handshake of the peer");
+    if (gone == old)
         old = NULL;
-    }
     session = dtlsl__peers_add(&engine->peers, &datagram->path, old,
                                engine->now.mono_ms);
     if (session == NULL)
@@ -502,7 +514,10 @@ dtlsl__engine_input(dtlsl__engine *engine, const dtlsl__datagram *datagram)
     }
     session = dtlsl__peers_find(&engine->peers, &datagram->path);
     if (session == NULL) {
-        judge(engine, datagram, NULL);
+        if (engine->stopping)
+            count(engine, DTLSL__N_DROP_STOPPING);
+        else
+            judge(engine, datagram, NULL);
         return;
     }
     if (dtlsl_is_client_hello(datagram->data, datagram->len) &&
@@ -686,6 +701,7 @@ progress(dtlsl__engine *engine)
     if (engine->opening != NULL) {
         session = engine->opening;
         engine->opening = NULL;
+        session->told_open = 1;
         return say(engine, DTLSL_EVENT_OPEN, session, NULL, 0);
     }
     if (engine->accepted != NULL)
@@ -886,14 +902,15 @@ dtlsl__engine_notice(dtlsl__engine *engine, const char *text)
 {
     if (!engine->settings->events_notice)
         return;
-    if (engine->n_notices == NOTICES ||
-        (engine->notice_ms != 0 &&
-         engine->now.mono_ms < engine->notice_ms + NOTICE_MS &&
-         engine->n_notices > 0)) {
+    if (engine->now.mono_ms >= engine->notice_ms + NOTICE_MS) {
+        engine->notice_ms = engine->now.mono_ms;
+        engine->notices_said = 0;
+    }
+    if (engine->n_notices == NOTICES || engine->notices_said == NOTICES) {
         count(engine, DTLSL__N_NOTICES_DROPPED);
         return;
     }
-    engine->notice_ms = engine->now.mono_ms;
+    engine->notices_said++;
     snprintf(engine->notice[engine->n_notices++], DTLSL__TEXT_MAX, "%s", text);
 }
 
@@ -1010,12 +1027,11 @@ dtlsl__engine_conn_next(const dtlsl__engine *engine, uint64_t conn)
 {
     dtlsl__session *session = engine->peers.by_id;
 
-    if (conn != 0) {
+    /* ids grow, so a connection that is gone has its successors behind it */
+    if (conn != 0 && find(engine, conn) != NULL)
         session = find(engine, conn);
-        if (session != NULL)
-            session = session->by_id.next;
-    }
-    while (session != NULL && session->state == DTLSL__ENDING)
+    while (session != NULL &&
+           (session->id <= conn || session->state == DTLSL__ENDING))
         session = session->by_id.next;
     return session == NULL ? 0 : session->id;
 }

@@ -51,10 +51,11 @@ typedef struct dtlsl__session {
     uint32_t cookie_age_ms;
     uint32_t app_len;
     uint8_t app[DTLSL_COOKIE_APP_MAX];
-    int32_t was_open; /* the last event is CLOSE, not FAILED */
-    int32_t busy;     /* a send was refused: WRITABLE is due */
-    int32_t writable; /* ... and may be said now */
-    int32_t status;   /* of the last event */
+    int32_t was_open;  /* the handshake is complete */
+    int32_t told_open; /* ... and OPEN is out: the last event is CLOSE */
+    int32_t busy;      /* a send was refused: WRITABLE is due */
+    int32_t writable;  /* ... and may be said now */
+    int32_t status;    /* of the last event */
     char text[DTLSL__TEXT_MAX];
 
     dtlsl__prefix *prefix[2];

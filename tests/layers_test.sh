@@ -55,7 +55,7 @@ code()
 allowed()
 {
     case $1 in
-    record | tls | plugin | udp | error | address | counters | siphash) ;;
+    record | tls | plugin | error | address | counters | siphash) ;;
     credentials) echo tls ;;
     hello) echo record ;;
     cookie) echo plugin ;;
@@ -65,6 +65,8 @@ allowed()
     peers) echo record tls conn config cookie ;;
     config) echo tls plugin cookie ;;
     engine) echo record hello plugin cookie config gate tls conn peers ;;
+    # It carries the engine's datagrams; the engine does not know it.
+    udp) echo record config cookie engine ;;
     listener) echo udp config engine gate cookie ;;
     *) return 1 ;;
     esac
