@@ -2,156 +2,19 @@
  * The server without I/O. The only place where gate and conn meet: a known
  * address goes to its connection, an epoch-0 ClientHello to the gate, an
  * accepted one becomes a connection. */
-#include "engine.h"
+#include "engine_state.h"
 #include "address.h"
 #include "gate.h"
 #include "hello.h"
-#include "peers.h"
 #include "tls.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    ARENA = 262144,
-    OUTPUTS = 1024,
-    FLIGHT = 40960, /* room for one: a long certificate chain */
-    FLIGHT_DATAGRAMS = 64,
-    ACCEPTS = 4,         /* per batch */
-    HELLO_MS = 3000,     /* to complete a fragmented ClientHello */
-    RESTART_WINDOW = 32, /* record numbers, while in a handshake */
-    NOTICES = 8,         /* waiting, and in a second */
-    NOTICE_MS = 1000,    /* that second */
-    PLAIN = DTLSL__RECORD_MAX + 64
-};
-
-struct dtlsl__engine {
-    dtlsl_config *config;
-    const dtlsl__settings *settings;
-    dtlsl_listener *listener;
-    dtlsl_gate *gate;
-    struct ssl_ctx_st *ssl_ctx;
-    dtlsl_now now;
-    dtlsl__peers peers;
-    dtlsl__counters counters;
-    uint64_t gate_ms; /* next tick */
-    uint32_t accepts; /* of this batch */
-    int stopping;
-    int stopped;
-
-    /* the datagram in progress */
-    const uint8_t *rest; /* records of it that were not looked at yet */
-    size_t rest_len;
-    dtlsl__session *accepted; /* HELLO is out: SSL_new comes next */
-    const uint8_t *hello;
-    size_t hello_len;
-    dtlsl__session *target;  /* the one in use on its path, or NULL */
-    dtlsl__session *step[2]; /* who has the present record */
-    int delivered;
-
-    dtlsl__session *opening; /* OPEN comes when its predecessor has ended */
-    dtlsl__session *ending;  /* last events to tell */
-    dtlsl__session *told;    /* its last event is out: to be removed */
-    dtlsl__session *busy;    /* WRITABLE is owed to */
-    dtlsl_event event;
-
-    dtlsl__output outputs[OUTPUTS];
-    size_t n_outputs, first_output;
-    size_t arena_len;
-    const dtlsl_path *out_path; /* of the connection at work */
-    uint32_t out_socket;
-
-    char notice[NOTICES][DTLSL__TEXT_MAX];
-    uint32_t n_notices;
-    uint64_t notice_ms;    /* when the present second began */
-    uint32_t notices_said; /* in it */
-    uint8_t scratch[DTLSL__RECORD_HEADER + DTLSL__RECORD_MAX];
-    uint8_t plain[PLAIN];
-    uint8_t arena[ARENA];
-};
-
 static void
 count(dtlsl__engine *engine, int32_t counter)
 {
     engine->counters.n[counter]++;
-}
-
-/* Output */
-
-static uint8_t *
-reserve(void *ctx, size_t len)
-{
-    dtlsl__engine *engine = ctx;
-    dtlsl__output *output;
-
-    if (engine->n_outputs == OUTPUTS || len > ARENA - engine->arena_len ||
-        engine->out_path == NULL)
-        return NULL;
-    output = &engine->outputs[engine->n_outputs++];
-    output->offset = (uint32_t)engine->arena_len;
-    output->len = (uint32_t)len;
-    output->socket = engine->out_socket;
-    output->path = *engine->out_path;
-    engine->arena_len += len;
-    return engine->arena + output->offset;
-}
-
-static void
-speak_for(dtlsl__engine *engine, const dtlsl__session *session)
-{
-    engine->out_path = &session->path;
-    engine->out_socket = session->socket;
-}
-
-int
-dtlsl__engine_output_low(const dtlsl__engine *engine)
-{
-    return engine->n_outputs > OUTPUTS - FLIGHT_DATAGRAMS ||
-           engine->arena_len > ARENA - FLIGHT;
-}
-
-size_t
-dtlsl__engine_output(const dtlsl__engine *engine, const dtlsl__output **list,
-                     const uint8_t **arena)
-{
-    *list = engine->outputs + engine->first_output;
-    *arena = engine->arena;
-    return engine->n_outputs - engine->first_output;
-}
-
-/* Moves what is left to the front, so that room is one piece. */
-static void
-compact(dtlsl__engine *engine)
-{
-    size_t n = engine->n_outputs - engine->first_output;
-    uint32_t start = n == 0 ? 0 : engine->outputs[engine->first_output].offset;
-
-    if (n > 0) {
-        memmove(engine->outputs, engine->outputs + engine->first_output,
-                n * sizeof(engine->outputs[0]));
-        memmove(engine->arena, engine->arena + start,
-                engine->arena_len - start);
-    }
-    for (size_t i = 0; i < n; i++)
-        engine->outputs[i].offset -= start;
-    engine->arena_len = n == 0 ? 0 : engine->arena_len - start;
-    engine->n_outputs = n;
-    engine->first_output = 0;
-}
-
-void
-dtlsl__engine_output_sent(dtlsl__engine *engine, size_t n)
-{
-    dtlsl__session *session;
-
-    engine->first_output += n;
-    if (engine->first_output == engine->n_outputs ||
-        dtlsl__engine_output_low(engine))
-        compact(engine);
-    if (dtlsl__engine_output_low(engine))
-        return;
-    DL_FOREACH2(engine->busy, session, busy_next)
-    session->writable = 1;
 }
 
 /* Events */
@@ -177,9 +40,9 @@ say(dtlsl__engine *engine, int32_t type, const dtlsl__session *session,
 
 /* Ends a session: off the path and out of the counts now; its last event
  * comes with engine_next. */
-static void
-end_session(dtlsl__engine *engine, dtlsl__session *session, int32_t status,
-            const char *text)
+void
+dtlsl__engine_end(dtlsl__engine *engine, dtlsl__session *session,
+                  int32_t status, const char *text)
 {
     uint64_t age = engine->now.mono_ms - session->created_ms;
 
@@ -226,8 +89,8 @@ give_up(dtlsl__engine *engine, dtlsl__session *session, int32_t status,
 {
     char buf[DTLSL__TEXT_MAX];
 
-    end_session(engine, session, status,
-                with_alert(session, text, buf, sizeof(buf)));
+    dtlsl__engine_end(engine, session, status,
+                      with_alert(session, text, buf, sizeof(buf)));
 }
 
 static const dtlsl_event *
@@ -372,10 +235,10 @@ accept_hello(dtlsl__engine *engine, const dtlsl__datagram *datagram,
 }
 
 /* A session that no event has told of is simply taken back. */
-static void
-forget(dtlsl__engine *engine, dtlsl__session *session)
+void
+dtlsl__engine_forget(dtlsl__engine *engine, dtlsl__session *session)
 {
-    end_session(engine, session, DTLSL_CLOSE_NOMEM, "");
+    dtlsl__engine_end(engine, session, DTLSL_CLOSE_NOMEM, "");
     DL_DELETE2(engine->ending, session, end_prev, end_next);
     dtlsl__peers_remove(&engine->peers, session);
     engine->rest_len = 0;
@@ -385,21 +248,21 @@ static void
 start_session(dtlsl__engine *engine)
 {
     dtlsl__session *session = engine->accepted;
-    dtlsl__conn_host host = {reserve,           engine,
-                             &engine->counters, engine->scratch,
-                             engine->listener,  session->id};
+    dtlsl__conn_host host = {dtlsl__engine_reserve, engine,
+                             &engine->counters,     engine->scratch,
+                             engine->listener,      session->id};
     uint32_t overhead = dtlsl__address_is_v4(session->path.peer) ? 28 : 48;
     int32_t err;
 
     engine->accepted = NULL;
     session->state = DTLSL__HALF_OPEN;
-    speak_for(engine, session);
+    dtlsl__engine_speak_for(engine, session);
     err = dtlsl__conn_new(&session->conn, &host, engine->ssl_ctx,
                           engine->settings->mtu, overhead, engine->hello,
                           engine->hello_len);
     if (err < 0) {
         count(engine, DTLSL__N_DROP_NOMEM);
-        forget(engine, session);
+        dtlsl__engine_forget(engine, session);
         return;
     }
     count(engine, DTLSL__N_ACCEPTED);
@@ -429,7 +292,7 @@ judge(dtlsl__engine *engine, const dtlsl__datagram *datagram,
     if (verdict.action == DTLSL_REPLY) {
         engine->out_path = &datagram->path;
         engine->out_socket = datagram->socket;
-        room = reserve(engine, verdict.reply_len);
+        room = dtlsl__engine_reserve(engine, verdict.reply_len);
         if (room == NULL)
             count(engine, DTLSL__N_SEND_DROPPED);
         else
@@ -591,8 +454,8 @@ opened(dtlsl__engine *engine, dtlsl__session *session)
     engine->opening = session;
     if (old != NULL) {
         count(engine, DTLSL__N_REPLACED);
-        end_session(engine, old, DTLSL_CLOSE_REPLACED,
-                    "the peer made a new handshake");
+        dtlsl__engine_end(engine, old, DTLSL_CLOSE_REPLACED,
+                          "the peer made a new handshake");
         engine->opening = session;
     }
     schedule(engine, session);
@@ -605,7 +468,7 @@ take_step(dtlsl__engine *engine, int i)
     size_t len;
     int32_t step;
 
-    speak_for(engine, session);
+    dtlsl__engine_speak_for(engine, session);
     step = dtlsl__conn_step(session->conn, engine->plain, PLAIN, &len);
     switch (step) {
     case DTLSL__STEP_OPEN:
@@ -618,8 +481,8 @@ take_step(dtlsl__engine *engine, int i)
     case DTLSL__STEP_END:
         if (dtlsl__conn_status(session->conn) == DTLSL_CLOSE_PEER)
             dtlsl__conn_close_notify(session->conn);
-        end_session(engine, session, dtlsl__conn_status(session->conn),
-                    dtlsl__conn_text(session->conn));
+        dtlsl__engine_end(engine, session, dtlsl__conn_status(session->conn),
+                          dtlsl__conn_text(session->conn));
         return NULL;
     default:
         engine->step[i] = NULL;
@@ -663,10 +526,11 @@ stop_one(dtlsl__engine *engine)
         engine->stopped = 1;
         return;
     }
-    speak_for(engine, session);
+    dtlsl__engine_speak_for(engine, session);
     if (session->conn != NULL)
         dtlsl__conn_close_notify(session->conn);
-    end_session(engine, session, DTLSL_CLOSE_STOPPED, "the listener stops");
+    dtlsl__engine_end(engine, session, DTLSL_CLOSE_STOPPED,
+                      "the listener stops");
 }
 
 static int
@@ -784,9 +648,10 @@ expire_session(dtlsl__engine *engine, dtlsl__session *session)
             schedule(engine, session);
             return;
         }
-        speak_for(engine, session);
+        dtlsl__engine_speak_for(engine, session);
         dtlsl__conn_close_notify(session->conn);
-        end_session(engine, session, DTLSL_CLOSE_IDLE, "idle for too long");
+        dtlsl__engine_end(engine, session, DTLSL_CLOSE_IDLE,
+                          "idle for too long");
         return;
     }
     if (session->conn == NULL || session->retransmit_ms > now ||
@@ -795,10 +660,10 @@ expire_session(dtlsl__engine *engine, dtlsl__session *session)
                 "no Finished within the handshake timeout");
         return;
     }
-    speak_for(engine, session);
+    dtlsl__engine_speak_for(engine, session);
     if (dtlsl__conn_retransmit(session->conn) < 0) {
-        end_session(engine, session, dtlsl__conn_status(session->conn),
-                    dtlsl__conn_text(session->conn));
+        dtlsl__engine_end(engine, session, dtlsl__conn_status(session->conn),
+                          dtlsl__conn_text(session->conn));
         return;
     }
     note_timer(engine, session);
@@ -928,173 +793,4 @@ const dtlsl_gate *
 dtlsl__engine_gate(const dtlsl__engine *engine)
 {
     return engine->gate;
-}
-
-/* Connections */
-
-static dtlsl__session *
-find(const dtlsl__engine *engine, uint64_t id)
-{
-    return dtlsl__peers_by_id(&engine->peers, id);
-}
-
-/* The conn of an id that is not ending, or NULL. */
-static dtlsl__conn *
-conn_of(const dtlsl__engine *engine, uint64_t id)
-{
-    dtlsl__session *session = find(engine, id);
-
-    return session == NULL ? NULL : session->conn;
-}
-
-int32_t
-dtlsl__engine_send(dtlsl__engine *engine, uint64_t conn, const uint8_t *data,
-                   size_t len)
-{
-    dtlsl__session *session = find(engine, conn);
-    int32_t n;
-
-    if (session == NULL)
-        return DTLSL_ERR_NOCONN;
-    if (session->state != DTLSL__OPEN)
-        return DTLSL_ERR_STATE;
-    if (len > (size_t)dtlsl__conn_mtu(session->conn))
-        return DTLSL_ERR_TOOBIG;
-    if (data == NULL || len == 0)
-        return DTLSL_ERR_ARGUMENT;
-    if (dtlsl__engine_output_low(engine) ||
-        dtlsl__conn_wire_len(len) > ARENA - engine->arena_len) {
-        if (!session->busy)
-            DL_APPEND2(engine->busy, session, busy_prev, busy_next);
-        session->busy = 1;
-        return DTLSL_ERR_BUSY;
-    }
-    speak_for(engine, session);
-    n = dtlsl__conn_send(session->conn, data, len);
-    if (n >= 0)
-        count(engine, DTLSL__N_DATA_OUT);
-    return n < 0 ? n : DTLSL_OK;
-}
-
-int32_t
-dtlsl__engine_close(dtlsl__engine *engine, uint64_t conn)
-{
-    dtlsl__session *session = find(engine, conn);
-
-    if (session == NULL)
-        return DTLSL_ERR_NOCONN;
-    if (session->state == DTLSL__ENDING)
-        return DTLSL_ERR_STATE;
-    if (session->state == DTLSL__VERIFIED && session == engine->accepted) {
-        count(engine, DTLSL__N_DROP_HELLO_REFUSED);
-        forget(engine, session);
-        return DTLSL_OK;
-    }
-    speak_for(engine, session);
-    dtlsl__conn_close_notify(session->conn);
-    end_session(engine, session, DTLSL_CLOSE_LOCAL, "closed here");
-    return DTLSL_OK;
-}
-
-const dtlsl_path *
-dtlsl__engine_path(const dtlsl__engine *engine, uint64_t conn)
-{
-    dtlsl__session *session = find(engine, conn);
-
-    return session == NULL ? NULL : &session->path;
-}
-
-int32_t
-dtlsl__engine_mtu(const dtlsl__engine *engine, uint64_t conn)
-{
-    dtlsl__conn *c = conn_of(engine, conn);
-
-    if (c == NULL)
-        return DTLSL_ERR_NOCONN;
-    return dtlsl__conn_is_open(c) ? dtlsl__conn_mtu(c) : DTLSL_ERR_STATE;
-}
-
-uint64_t *
-dtlsl__engine_tag(const dtlsl__engine *engine, uint64_t conn)
-{
-    dtlsl__session *session = find(engine, conn);
-
-    return session == NULL ? NULL : &session->tag;
-}
-
-uint64_t
-dtlsl__engine_conn_next(const dtlsl__engine *engine, uint64_t conn)
-{
-    dtlsl__session *session = engine->peers.by_id;
-
-    /* ids grow, so a connection that is gone has its successors behind it */
-    if (conn != 0 && find(engine, conn) != NULL)
-        session = find(engine, conn);
-    while (session != NULL &&
-           (session->id <= conn || session->state == DTLSL__ENDING))
-        session = session->by_id.next;
-    return session == NULL ? 0 : session->id;
-}
-
-int32_t
-dtlsl__engine_info(const dtlsl__engine *engine, uint64_t conn,
-                   const char *name, char *buf, size_t buf_len)
-{
-    dtlsl__conn *c = conn_of(engine, conn);
-
-    return c == NULL ? DTLSL_ERR_NOCONN
-                     : dtlsl__conn_info(c, name, buf, buf_len);
-}
-
-int32_t
-dtlsl__engine_peer_certificate(const dtlsl__engine *engine, uint64_t conn,
-                               uint8_t *buf, size_t buf_len)
-{
-    dtlsl__conn *c = conn_of(engine, conn);
-
-    return c == NULL ? DTLSL_ERR_NOCONN
-                     : dtlsl__conn_peer_certificate(c, buf, buf_len);
-}
-
-int32_t
-dtlsl__engine_export(const dtlsl__engine *engine, uint64_t conn,
-                     const char *label, const uint8_t *context,
-                     size_t context_len, uint8_t *out, size_t out_len)
-{
-    dtlsl__conn *c = conn_of(engine, conn);
-
-    return c == NULL ? DTLSL_ERR_NOCONN
-                     : dtlsl__conn_export(c, label, context, context_len, out,
-                                          out_len);
-}
-
-int32_t
-dtlsl__engine_cookie_age(const dtlsl__engine *engine, uint64_t conn)
-{
-    dtlsl__session *session = find(engine, conn);
-
-    return session == NULL ? DTLSL_ERR_NOCONN
-                           : (int32_t)session->cookie_age_ms;
-}
-
-int32_t
-dtlsl__engine_cookie_app(const dtlsl__engine *engine, uint64_t conn,
-                         uint8_t *buf, size_t buf_len)
-{
-    dtlsl__session *session = find(engine, conn);
-
-    if (session == NULL)
-        return DTLSL_ERR_NOCONN;
-    if (session->app_len > buf_len)
-        return DTLSL_ERR_SPACE;
-    memcpy(buf, session->app, session->app_len);
-    return (int32_t)session->app_len;
-}
-
-struct ssl_st *
-dtlsl__engine_ssl(const dtlsl__engine *engine, uint64_t conn)
-{
-    dtlsl__conn *c = conn_of(engine, conn);
-
-    return c == NULL ? NULL : dtlsl__conn_ssl(c);
 }

@@ -121,8 +121,7 @@ typedef struct dtlsl_cookie_host {
 
     /* The built-in or registered strategy of that name, or NULL, so that one
      * strategy can stand in front of another. */
-    const struct dtlsl_cookie_plugin *(*strategy)(void *ctx,
-                                                  const char *name);
+    const struct dtlsl_cookie_plugin *(*strategy)(void *ctx, const char *name);
 } dtlsl_cookie_host;
 
 /* A cookie strategy. Lives as long as the process (a loaded plugin is never

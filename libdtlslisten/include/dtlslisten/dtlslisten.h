@@ -137,8 +137,7 @@ DTLSL_API int32_t dtlsl_listener_address(const dtlsl_listener *listener,
 
 /* A text on the last call on this listener that failed; borrowed until the
  * next call, "" if nothing failed. */
-DTLSL_API const char *
-dtlsl_listener_error(const dtlsl_listener *listener);
+DTLSL_API const char *dtlsl_listener_error(const dtlsl_listener *listener);
 
 /* Sets the callback (NULL: back to pulling, private loops only). On a shared
  * loop it must be set before start, else that is DTLSL_ERR_STATE. */
@@ -173,7 +172,10 @@ DTLSL_API int32_t dtlsl_listener_stop(dtlsl_listener *listener);
 
 /* Counters by name (0 for an unknown one), their names by index (NULL behind
  * the last), and all of them as text. dtlsl_listener(3) lists them. */
-enum { DTLSL_FORMAT_JSON = 1, DTLSL_FORMAT_PROMETHEUS = 2 };
+enum {
+    DTLSL_FORMAT_JSON = 1,
+    DTLSL_FORMAT_PROMETHEUS = 2
+};
 DTLSL_API uint64_t dtlsl_listener_counter(const dtlsl_listener *listener,
                                           const char *name);
 DTLSL_API const char *dtlsl_listener_counter_name(size_t index);
@@ -226,9 +228,8 @@ DTLSL_API int32_t dtlsl_conn_peer_certificate(const dtlsl_listener *listener,
  * after OPEN. */
 DTLSL_API int32_t dtlsl_conn_export(const dtlsl_listener *listener,
                                     uint64_t conn, const char *label,
-                                    const uint8_t *context,
-                                    size_t context_len, uint8_t *out,
-                                    size_t out_len);
+                                    const uint8_t *context, size_t context_len,
+                                    uint8_t *out, size_t out_len);
 
 /* The age in milliseconds of the cookie that opened this connection (at least
  * one round trip), and the application data in it (returns its length). */
@@ -246,8 +247,7 @@ DTLSL_API struct ssl_st *dtlsl_conn_ssl(const dtlsl_listener *listener,
 /* For PSK, verify and server name callbacks: whose connection is this? 0, or
  * DTLSL_ERR_NOCONN for an SSL that is not the library's. */
 DTLSL_API int32_t dtlsl_conn_of_ssl(const struct ssl_st *ssl,
-                                    dtlsl_listener **listener,
-                                    uint64_t *conn);
+                                    dtlsl_listener **listener, uint64_t *conn);
 
 DTLSL_END_DECLS
 

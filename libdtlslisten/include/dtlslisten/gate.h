@@ -55,27 +55,27 @@ enum {
 /* dtlsl_verdict.reason; each is a counter of the same name in lower case. */
 enum {
     DTLSL_REASON_NONE = 0,
-    DTLSL_REASON_DROP_SHORT = 1,         /* no whole record header */
-    DTLSL_REASON_DROP_TYPE = 2,          /* not a handshake record */
-    DTLSL_REASON_DROP_VERSION = 3,       /* record version is not DTLS 1.x */
-    DTLSL_REASON_DROP_RECORD_LENGTH = 4, /* record longer than datagram */
-    DTLSL_REASON_DROP_EPOCH = 5,         /* not in epoch 0 */
+    DTLSL_REASON_DROP_SHORT = 1,          /* no whole record header */
+    DTLSL_REASON_DROP_TYPE = 2,           /* not a handshake record */
+    DTLSL_REASON_DROP_VERSION = 3,        /* record version is not DTLS 1.x */
+    DTLSL_REASON_DROP_RECORD_LENGTH = 4,  /* record longer than datagram */
+    DTLSL_REASON_DROP_EPOCH = 5,          /* not in epoch 0 */
     DTLSL_REASON_DROP_MESSAGE_LENGTH = 6, /* fragment does not fill record */
-    DTLSL_REASON_DROP_MESSAGE_TYPE = 7,  /* not a ClientHello */
-    DTLSL_REASON_DROP_MESSAGE_SEQ = 8,   /* message_seq above 1 */
-    DTLSL_REASON_DROP_FRAGMENT = 9,      /* not the first fragment */
-    DTLSL_REASON_DROP_HELLO_LENGTH = 10, /* ends before its cookie does */
-    DTLSL_REASON_DROP_SESSION_ID = 11,   /* session_id above 32 bytes */
-    DTLSL_REASON_DROP_MALFORMED = 12,    /* broken behind the cookie */
-    DTLSL_REASON_DROP_COOKIE_SEQ = 13,   /* a cookie in message_seq 0 */
-    DTLSL_REASON_DROP_RECORD_SEQ = 14,   /* record number too near 2^48 */
-    DTLSL_REASON_DROP_SOURCE = 15,       /* source nobody can answer */
-    DTLSL_REASON_DROP_DESTINATION = 16,  /* multicast or broadcast */
-    DTLSL_REASON_DROP_AMPLIFY = 17,      /* reply would exceed datagram */
-    DTLSL_REASON_DROP_BAD_COOKIE = 18,   /* bad cookies beyond their budget */
-    DTLSL_REASON_DROP_NOTREADY = 19,     /* the strategy has no key yet */
-    DTLSL_REASON_DROP_REFUSED = 20,      /* the strategy's policy says no */
-    DTLSL_REASON_DROP_STRATEGY = 21      /* the strategy failed */
+    DTLSL_REASON_DROP_MESSAGE_TYPE = 7,   /* not a ClientHello */
+    DTLSL_REASON_DROP_MESSAGE_SEQ = 8,    /* message_seq above 1 */
+    DTLSL_REASON_DROP_FRAGMENT = 9,       /* not the first fragment */
+    DTLSL_REASON_DROP_HELLO_LENGTH = 10,  /* ends before its cookie does */
+    DTLSL_REASON_DROP_SESSION_ID = 11,    /* session_id above 32 bytes */
+    DTLSL_REASON_DROP_MALFORMED = 12,     /* broken behind the cookie */
+    DTLSL_REASON_DROP_COOKIE_SEQ = 13,    /* a cookie in message_seq 0 */
+    DTLSL_REASON_DROP_RECORD_SEQ = 14,    /* record number too near 2^48 */
+    DTLSL_REASON_DROP_SOURCE = 15,        /* source nobody can answer */
+    DTLSL_REASON_DROP_DESTINATION = 16,   /* multicast or broadcast */
+    DTLSL_REASON_DROP_AMPLIFY = 17,       /* reply would exceed datagram */
+    DTLSL_REASON_DROP_BAD_COOKIE = 18,    /* bad cookies beyond their budget */
+    DTLSL_REASON_DROP_NOTREADY = 19,      /* the strategy has no key yet */
+    DTLSL_REASON_DROP_REFUSED = 20,       /* the strategy's policy says no */
+    DTLSL_REASON_DROP_STRATEGY = 21       /* the strategy failed */
 };
 
 /* What a gate says about one datagram. Set size, reply and reply_cap before

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT
+ * The datagrams to send: one contiguous arena and a list. */
+#include "engine_state.h"
+#include <string.h>
+
+uint8_t *
+dtlsl__engine_reserve(void *ctx, size_t len)
+{
+    dtlsl__engine *engine = ctx;
+    dtlsl__output *output;
+
+    if (engine->n_outputs == OUTPUTS || len > ARENA - engine->arena_len ||
+        engine->out_path == NULL)
+        return NULL;
+    output = &engine->outputs[engine->n_outputs++];
+    output->offset = (uint32_t)engine->arena_len;
+    output->len = (uint32_t)len;
+    output->socket = engine->out_socket;
+    output->path = *engine->out_path;
+    engine->arena_len += len;
+    return engine->arena + output->offset;
+}
+
+void
+dtlsl__engine_speak_for(dtlsl__engine *engine, const dtlsl__session *session)
+{
+    engine->out_path = &session->path;
+    engine->out_socket = session->socket;
+}
+
+int
+dtlsl__engine_output_low(const dtlsl__engine *engine)
+{
+    return engine->n_outputs > OUTPUTS - FLIGHT_DATAGRAMS ||
+           engine->arena_len > ARENA - FLIGHT;
+}
+
+size_t
+dtlsl__engine_output(const dtlsl__engine *engine, const dtlsl__output **list,
+                     const uint8_t **arena)
+{
+    *list = engine->outputs + engine->first_output;
+    *arena = engine->arena;
+    return engine->n_outputs - engine->first_output;
+}
+
+/* Moves what is left to the front, so that room is one piece. */
+static void
+compact(dtlsl__engine *engine)
+{
+    size_t n = engine->n_outputs - engine->first_output;
+    uint32_t start = n == 0 ? 0 : engine->outputs[engine->first_output].offset;
+
+    if (n > 0) {
+        memmove(engine->outputs, engine->outputs + engine->first_output,
+                n * sizeof(engine->outputs[0]));
+        memmove(engine->arena, engine->arena + start,
+                engine->arena_len - start);
+    }
+    for (size_t i = 0; i < n; i++)
+        engine->outputs[i].offset -= start;
+    engine->arena_len = n == 0 ? 0 : engine->arena_len - start;
+    engine->n_outputs = n;
+    engine->first_output = 0;
+}
+
+void
+dtlsl__engine_output_sent(dtlsl__engine *engine, size_t n)
+{
+    dtlsl__session *session;
+
+    engine->first_output += n;
+    if (engine->first_output == engine->n_outputs ||
+        dtlsl__engine_output_low(engine))
+        compact(engine);
+    if (dtlsl__engine_output_low(engine))
+        return;
+    DL_FOREACH2(engine->busy, session, busy_next)
+    session->writable = 1;
+}

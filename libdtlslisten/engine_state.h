@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ * What the files of the engine share, and nobody else. */
+#ifndef DTLSL_ENGINE_STATE_H
+#define DTLSL_ENGINE_STATE_H
+
+#include "engine.h"
+#include "peers.h"
+
+enum {
+    ARENA = 262144,
+    OUTPUTS = 1024,
+    FLIGHT = 40960, /* room for one: a long certificate chain */
+    FLIGHT_DATAGRAMS = 64,
+    ACCEPTS = 4,         /* per batch */
+    HELLO_MS = 3000,     /* to complete a fragmented ClientHello */
+    RESTART_WINDOW = 32, /* record numbers, while in a handshake */
+    NOTICES = 8,         /* waiting, and in a second */
+    NOTICE_MS = 1000,    /* that second */
+    PLAIN = DTLSL__RECORD_MAX + 64
+};
+
+struct dtlsl__engine {
+    dtlsl_config *config;
+    const dtlsl__settings *settings;
+    dtlsl_listener *listener;
+    dtlsl_gate *gate;
+    struct ssl_ctx_st *ssl_ctx;
+    dtlsl_now now;
+    dtlsl__peers peers;
+    dtlsl__counters counters;
+    uint64_t gate_ms; /* next tick */
+    uint32_t accepts; /* of this batch */
+    int stopping;
+    int stopped;
+
+    /* the datagram in progress */
+    const uint8_t *rest; /* records of it that were not looked at yet */
+    size_t rest_len;
+    dtlsl__session *accepted; /* HELLO is out: SSL_new comes next */
+    const uint8_t *hello;
+    size_t hello_len;
+    dtlsl__session *target;  /* the one in use on its path, or NULL */
+    dtlsl__session *step[2]; /* who has the present record */
+    int delivered;
+
+    dtlsl__session *opening; /* OPEN comes when its predecessor has ended */
+    dtlsl__session *ending;  /* last events to tell */
+    dtlsl__session *told;    /* its last event is out: to be removed */
+    dtlsl__session *busy;    /* WRITABLE is owed to */
+    dtlsl_event event;
+
+    dtlsl__output outputs[OUTPUTS];
+    size_t n_outputs, first_output;
+    size_t arena_len;
+    const dtlsl_path *out_path; /* of the connection at work */
+    uint32_t out_socket;
+
+    char notice[NOTICES][DTLSL__TEXT_MAX];
+    uint32_t n_notices;
+    uint64_t notice_ms;    /* when the present second began */
+    uint32_t notices_said; /* in it */
+    uint8_t scratch[DTLSL__RECORD_HEADER + DTLSL__RECORD_MAX];
+    uint8_t plain[PLAIN];
+    uint8_t arena[ARENA];
+};
+
+/* engine_output.c: room for a datagram of the session that speaks. */
+uint8_t *dtlsl__engine_reserve(void *engine, size_t len);
+void dtlsl__engine_speak_for(dtlsl__engine *engine,
+                             const dtlsl__session *session);
+
+/* engine.c: ends a session: off the path and out of the counts now; its last
+ * event comes with dtlsl__engine_next. */
+void dtlsl__engine_end(dtlsl__engine *engine, dtlsl__session *session,
+                       int32_t status, const char *text);
+/* One that no event has told of is simply taken back. */
+void dtlsl__engine_forget(dtlsl__engine *engine, dtlsl__session *session);
+
+#endif
