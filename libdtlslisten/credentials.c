@@ -326,7 +326,7 @@ find_psk(SSL *ssl, const char *identity, unsigned char *key,
     uint8_t unknown[EVP_MAX_MD_SIZE];
     unsigned int unknown_len = 0, len = 0;
     const psk *found = NULL;
-    psk wanted;
+    psk wanted = {0};
 
     if (own == NULL ||
         HMAC(EVP_sha256(), own->secret, SECRET_LEN,

@@ -21,7 +21,7 @@ static char dir[64];
 static inline const char *
 path_of(const char *name)
 {
-    static char paths[8][128];
+    static char paths[8][512];
     static unsigned next;
     char *path = paths[next++ % 8];
 
