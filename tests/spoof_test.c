@@ -272,7 +272,7 @@ START_TEST(the_applications_error_queue_survives_everything)
     client_options options = {.ciphers = "ECDHE-RSA-AES128-GCM-SHA256"};
     world *w = world_new("idle-timeout-ms=60000");
     client *c = world_client(w, NULL), *b;
-    uint8_t junk[64];
+    uint8_t junk[64] = {0};
     size_t len = make_record(junk, 23, 1, 9, junk, 48);
 
     w->poison = 1;
