@@ -113,15 +113,24 @@ bind_address(const uint8_t address[24], int any, int share,
 }
 
 static void
+empty_group(group *g)
+{
+    for (uint32_t i = 0; i < g->size; i++) {
+        if (g->fds[i] >= 0)
+            close(g->fds[i]);
+        g->fds[i] = -1;
+    }
+    g->taken = 0;
+}
+
+static void
 release_group(void *slot)
 {
     group *g = slot;
 
     if (g == NULL)
         return;
-    for (uint32_t i = 0; g->fds != NULL && i < g->size; i++)
-        if (g->fds[i] >= 0)
-            close(g->fds[i]);
+    empty_group(g);
     free(g->fds);
     free(g);
 }
@@ -180,6 +189,21 @@ new_group(uint32_t size)
     return g;
 }
 
+/* The first start, or the first one behind the last user's end. */
+static int
+start_group(group *g, const uint8_t address[24], int any,
+            const dtlsl__settings *settings)
+{
+    int err = fill_group(g, address, any, settings);
+
+    if (err < 0) {
+        empty_group(g);
+        return err;
+    }
+    memcpy(g->asked, address, sizeof(g->asked));
+    return 0;
+}
+
 static int
 join_group(dtlsl__udp *udp, void **slot, const uint8_t address[24], int any,
            const dtlsl__settings *settings)
@@ -187,17 +211,14 @@ join_group(dtlsl__udp *udp, void **slot, const uint8_t address[24], int any,
     group *g = *slot;
     int err;
 
-    if (g == NULL) {
-        g = new_group(settings->workers);
-        if (g == NULL)
-            return DTLSL_ERR_NOMEM;
-        err = fill_group(g, address, any, settings);
-        if (err < 0) {
-            release_group(g);
+    if (g == NULL)
+        g = *slot = new_group(settings->workers);
+    if (g == NULL)
+        return DTLSL_ERR_NOMEM;
+    if (g->users == 0) {
+        err = start_group(g, address, any, settings);
+        if (err < 0)
             return err;
-        }
-        memcpy(g->asked, address, sizeof(g->asked));
-        *slot = g;
     }
     if (memcmp(g->asked, address, sizeof(g->asked)) != 0)
         return DTLSL_ERR_STATE;
@@ -324,12 +345,8 @@ static void
 leave_group(group *g)
 {
     pthread_mutex_lock(&group_lock);
-    if (--g->users == 0) {
-        for (uint32_t i = 0; i < g->size; i++) {
-            close(g->fds[i]);
-            g->fds[i] = -1;
-        }
-    }
+    if (--g->users == 0)
+        empty_group(g);
     pthread_mutex_unlock(&group_lock);
 }
 
@@ -427,22 +444,36 @@ receive_many(dtlsl__udp *udp)
     return n;
 }
 
-size_t
-dtlsl__udp_receive(dtlsl__udp *udp, const dtlsl__datagram **list)
+/* How many came in, or -1 for an error, which is counted. */
+static int
+receive_batch(dtlsl__udp *udp)
 {
     int n;
 
-    *list = udp->list;
     for (int i = 0; i < DTLSL__BATCH; i++) {
         udp->in[i].msg_hdr.msg_namelen = sizeof(udp->in_name[i]);
         udp->in[i].msg_hdr.msg_controllen = CONTROL;
     }
     n = receive_many(udp);
-    if (n < 0) {
-        if (errno != EAGAIN && errno != EINTR)
-            udp->counters.n[DTLSL__N_RECEIVE_ERRORS]++;
+    if (n >= 0)
+        return n;
+    if (errno == EAGAIN || errno == EINTR)
         return 0;
-    }
+    udp->counters.n[DTLSL__N_RECEIVE_ERRORS]++;
+    return -1;
+}
+
+/* An error of the socket is told once; datagrams may wait behind it. */
+size_t
+dtlsl__udp_receive(dtlsl__udp *udp, const dtlsl__datagram **list)
+{
+    int n = receive_batch(udp);
+
+    if (n < 0)
+        n = receive_batch(udp);
+    *list = udp->list;
+    if (n < 0)
+        return 0;
     for (int i = 0; i < n; i++) {
         struct msghdr *msg = &udp->in[i].msg_hdr;
         dtlsl__datagram *d = &udp->list[i];

@@ -4,6 +4,8 @@
 #include "address.h"
 #include "test.h"
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <unistd.h>
@@ -101,39 +103,185 @@ START_TEST(a_longer_datagram_than_the_slot_is_truncated)
     dtlsl__udp *udp = open_udp("127.0.0.1", err, sizeof(err));
     int fd = client_to(udp, "127.0.0.1");
 
-    ck_assert_int_eq(send(fd, big, sizeof(big), 0), sizeof(big));
-    ck_assert_int_eq(receive_one(udp)->truncated, 1);
+    for (int single = 0; single < 2; single++) {
+        dtlsl__udp_set_single(udp, single);
+        ck_assert_int_eq(send(fd, big, sizeof(big), 0), sizeof(big));
+        ck_assert_int_eq(receive_one(udp)->truncated, 1);
+    }
     close(fd);
     dtlsl__udp_close(udp);
 }
 END_TEST
 
-/* Port 0 is EINVAL, and 65535 bytes are EMSGSIZE. */
-START_TEST(a_batch_goes_on_behind_one_that_is_refused)
+/* Port 0 is EINVAL, and 65535 bytes are EMSGSIZE: both have one that is good
+ * in front of them and behind. */
+static void
+check_refusals(int single)
 {
     static uint8_t arena[65535];
     char err[256];
     dtlsl__udp *udp = open_udp("127.0.0.1", err, sizeof(err));
+    const uint64_t *n = dtlsl__udp_counters(udp)->n;
     int fd = client_to(udp, "127.0.0.1");
     struct pollfd in = {fd, POLLIN, 0};
     const dtlsl__datagram *d;
-    dtlsl__output list[3];
+    dtlsl__output list[5];
 
+    dtlsl__udp_set_single(udp, single);
     ck_assert_int_eq(send(fd, "x", 1, 0), 1);
     d = receive_one(udp);
-    for (int i = 0; i < 3; i++) {
-        list[i] = (dtlsl__output){0, 5, 0, d->path};
+    for (uint32_t i = 0; i < 5; i++)
+        list[i] = (dtlsl__output){0, i + 1, 0, d->path};
+    memset(list[1].path.peer + 16, 0, 2);
+    list[3].len = sizeof(arena);
+    ck_assert_uint_eq(dtlsl__udp_send(udp, list, 5, arena), 5);
+    for (int i = 0; i < 5; i += 2) {
+        ck_assert_int_eq(poll(&in, 1, 10000), 1);
+        ck_assert_int_eq(recv(fd, arena, sizeof(arena), 0), i + 1);
     }
-    memset(list[0].path.peer + 16, 0, 2);
-    list[1].len = sizeof(arena);
-    ck_assert_uint_eq(dtlsl__udp_send(udp, list, 3, arena), 3);
-    ck_assert_int_eq(poll(&in, 1, 10000), 1);
-    ck_assert_int_eq(recv(fd, arena, sizeof(arena), 0), 5);
-    ck_assert_uint_eq(dtlsl__udp_counters(udp)->n[DTLSL__N_SEND_DROPPED], 2);
-    ck_assert_uint_eq(dtlsl__udp_counters(udp)->n[DTLSL__N_SEND_TOOBIG], 1);
-    ck_assert_uint_eq(dtlsl__udp_counters(udp)->n[DTLSL__N_SENT], 1);
+    ck_assert_uint_eq(n[DTLSL__N_SEND_DROPPED], 2);
+    ck_assert_uint_eq(n[DTLSL__N_SEND_TOOBIG], 1);
+    ck_assert_uint_eq(n[DTLSL__N_SENT], 3);
     close(fd);
     dtlsl__udp_close(udp);
+}
+
+START_TEST(a_batch_goes_on_behind_one_that_is_refused)
+{
+    check_refusals(0);
+    check_refusals(1);
+}
+END_TEST
+
+/* With IP_RECVERR a closed port's answer is the next receive's error. */
+START_TEST(a_receive_error_does_not_hide_the_datagram_behind)
+{
+    char err[256];
+    dtlsl__udp *udp = open_udp("127.0.0.1", err, sizeof(err));
+    struct pollfd in = {dtlsl__udp_fd(udp), 0, 0};
+    int fd = client_to(udp, "127.0.0.1"), on = 1;
+    dtlsl__output output = {.len = 1};
+
+    ck_assert_int_eq(setsockopt(dtlsl__udp_fd(udp), IPPROTO_IP, IP_RECVERR,
+                                &on, sizeof(on)),
+                     0);
+    ck_assert_int_eq(send(fd, "x", 1, 0), 1);
+    output.path = receive_one(udp)->path;
+    close(fd);
+    fd = client_to(udp, "127.0.0.1");
+    ck_assert_int_eq(send(fd, "y", 1, 0), 1);
+    ck_assert_uint_eq(dtlsl__udp_send(udp, &output, 1, (const uint8_t *)"z"),
+                      1);
+    ck_assert_int_eq(poll(&in, 1, 10000), 1);
+    ck_assert_int_eq(in.revents & POLLERR, POLLERR);
+    ck_assert_uint_eq(receive_one(udp)->len, 1);
+    ck_assert_uint_eq(dtlsl__udp_counters(udp)->n[DTLSL__N_RECEIVE_ERRORS], 1);
+    close(fd);
+    dtlsl__udp_close(udp);
+}
+END_TEST
+
+static int32_t
+open_of(dtlsl__udp **udp, dtlsl_config *config, uint16_t port)
+{
+    char err[256] = "";
+    int32_t code =
+        dtlsl__udp_open(udp, config, "127.0.0.1", port, err, sizeof(err));
+
+    ck_assert_int_eq(code < 0, err[0] != '\0');
+    return code;
+}
+
+static uint16_t
+port_of(const dtlsl__udp *udp)
+{
+    return dtlsl__address_port(dtlsl__udp_address(udp));
+}
+
+static dtlsl_config *
+new_config(const char *workers)
+{
+    dtlsl_config *config;
+
+    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_config_set(config, "workers", workers), DTLSL_OK);
+    dtlsl__config_ref(config);
+    return config;
+}
+
+static void
+free_config(dtlsl_config *config)
+{
+    dtlsl__config_unref(config);
+    dtlsl_config_free(config);
+}
+
+START_TEST(a_port_is_bound_once)
+{
+    dtlsl_config *config = new_config("1"), *workers = new_config("2");
+    dtlsl__udp *first, *second = NULL;
+
+    ck_assert_int_eq(open_of(&first, config, 0), DTLSL_OK);
+    ck_assert_int_eq(open_of(&second, config, port_of(first)), -EADDRINUSE);
+    ck_assert_int_eq(open_of(&second, workers, port_of(first)), -EADDRINUSE);
+    ck_assert_ptr_null(second);
+    dtlsl__udp_close(first);
+    free_config(workers);
+    free_config(config);
+}
+END_TEST
+
+START_TEST(a_group_of_two_shares_its_port)
+{
+    dtlsl_config *config = new_config("2"), *other = new_config("1");
+    dtlsl__udp *a, *b, *c = NULL;
+
+    ck_assert_int_eq(open_of(&a, config, 0), DTLSL_OK);
+    ck_assert_int_eq(open_of(&c, config, 1), DTLSL_ERR_STATE);
+    ck_assert_int_eq(open_of(&b, config, 0), DTLSL_OK);
+    ck_assert_int_ne(dtlsl__udp_fd(a), dtlsl__udp_fd(b));
+    ck_assert_uint_eq(port_of(a), port_of(b));
+    ck_assert_int_eq(open_of(&c, config, 0), DTLSL_ERR_LIMIT);
+    ck_assert_int_eq(open_of(&c, other, port_of(a)), -EADDRINUSE);
+    ck_assert_ptr_null(c);
+    dtlsl__udp_close(a);
+    ck_assert_int_ge(fcntl(dtlsl__udp_fd(b), F_GETFD), 0);
+    dtlsl__udp_close(b);
+    free_config(other);
+    free_config(config);
+}
+END_TEST
+
+/* 'users' of two were open; then the group may be started elsewhere. */
+static void
+check_restart(int users)
+{
+    dtlsl_config *config = new_config("2"), *other = new_config("1");
+    dtlsl__udp *udp[2] = {NULL, NULL}, *taken;
+    uint16_t port;
+
+    for (int i = 0; i < users; i++)
+        ck_assert_int_eq(open_of(&udp[i], config, 0), DTLSL_OK);
+    port = port_of(udp[0]);
+    dtlsl__udp_close(udp[0]);
+    dtlsl__udp_close(udp[1]);
+    ck_assert_int_eq(open_of(&taken, other, port), DTLSL_OK);
+    ck_assert_int_eq(open_of(&udp[0], config, port), -EADDRINUSE);
+    dtlsl__udp_close(taken);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(open_of(&udp[i], config, port), DTLSL_OK);
+        ck_assert_uint_eq(port_of(udp[i]), port);
+    }
+    dtlsl__udp_close(udp[0]);
+    dtlsl__udp_close(udp[1]);
+    free_config(other);
+    free_config(config);
+}
+
+START_TEST(a_group_starts_anew_behind_its_last_user)
+{
+    check_restart(1);
+    check_restart(2);
 }
 END_TEST
 
@@ -159,6 +307,10 @@ main(void)
         an_address_of_ipv4_serves_alone,
         a_longer_datagram_than_the_slot_is_truncated,
         a_batch_goes_on_behind_one_that_is_refused,
+        a_receive_error_does_not_hide_the_datagram_behind,
+        a_port_is_bound_once,
+        a_group_of_two_shares_its_port,
+        a_group_starts_anew_behind_its_last_user,
         a_name_is_no_address,
     };
 
