@@ -148,8 +148,12 @@ read_rest(dtlsl__hello *hello, cursor *c)
 static int32_t
 check_record(dtlsl__record *record, const uint8_t *datagram, size_t len)
 {
-    int32_t record_len = dtlsl__record_read(record, datagram, len);
+    int32_t record_len;
 
+    /* DTLSv1_listen() reads no more of a datagram than this. */
+    if (len > DTLSL__RECORD_HEADER + DTLSL__RECORD_MAX)
+        len = DTLSL__RECORD_HEADER + DTLSL__RECORD_MAX;
+    record_len = dtlsl__record_read(record, datagram, len);
     if (record_len == 0)
         return DTLSL_REASON_DROP_SHORT;
     if (record->type != DTLSL__HANDSHAKE)

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT
  * The ClientHello reader: each reason, every length, first fragments; the
- * HelloVerifyRequest byte for byte; the id of a ClientHello. */
+ * HelloVerifyRequest byte for byte; the same verdict as DTLSv1_listen(); the
+ * id of a ClientHello. */
 #include "hello.h"
 #include "record.h"
 #include "test.h"
 #include <openssl/err.h>
 #include <openssl/sha.h>
+#include <openssl/ssl.h>
 
 enum {
     AT_EPOCH = 3,
@@ -25,16 +27,17 @@ enum {
 };
 
 typedef struct packet {
-    uint8_t data[4096];
+    uint8_t data[17000];
     size_t len;
 } packet;
 
 static packet p;
 static dtlsl__hello hello;
 
-/* Two suites, the null method, two extensions. */
-static const uint8_t rest[] = {0, 4,  0xc0, 0x2b, 0xc0, 0x2f, 1, 0, 0, 9,
-                               0, 23, 0,    0,    0,    5,    0, 1, 7};
+/* Two suites, of which OpenSSL takes the first (with a PSK), the null method,
+ * two extensions. */
+static const uint8_t rest[] = {0, 4,  0, 0xa8, 0xc0, 0x2f, 1, 0, 0, 9,
+                               0, 23, 0, 0,    0,    5,    0, 1, 7};
 enum {
     TAIL_LEN = 8,
     BODY_LEN = COOKIE_END + sizeof(rest)
@@ -468,6 +471,367 @@ START_TEST(an_answer_that_does_not_fit)
 }
 END_TEST
 
+/* ---- the same datagram through DTLSv1_listen() ---- */
+
+enum {
+    DROP,
+    REPLY,
+    ACCEPT,
+    DEPARTED, /* OpenSSL answers or accepts, we do not */
+    TAKEN,    /* OpenSSL went on to its ServerHello */
+    OUTCOMES,
+
+    LISTEN_MAX = 13 + 16384 /* it reads no more of a datagram */
+};
+
+static unsigned seen[OUTCOMES];
+
+typedef struct wire {
+    const uint8_t *in; /* NULL: nothing to read */
+    int in_len;
+    uint8_t out[2048]; /* the last datagram written */
+    int out_len;
+} wire;
+
+static wire w;
+static BIO_METHOD *method;
+static SSL_CTX *ctx;
+
+static int
+wire_read(BIO *bio, char *data, int len)
+{
+    int n = len < w.in_len ? len : w.in_len;
+
+    BIO_clear_retry_flags(bio);
+    if (w.in == NULL) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    memcpy(data, w.in, (size_t)n);
+    w.in = NULL;
+    return n;
+}
+
+static int
+wire_write(BIO *bio, const char *data, int len)
+{
+    BIO_clear_retry_flags(bio);
+    ck_assert_int_le(len, (int)sizeof(w.out));
+    memcpy(w.out, data, (size_t)len);
+    w.out_len = len;
+    return len;
+}
+
+static long
+wire_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)bio, (void)number, (void)pointer;
+    return command == BIO_CTRL_FLUSH;
+}
+
+/* The cookie of make(). */
+static int
+mint(SSL *ssl, unsigned char *cookie, unsigned *len)
+{
+    (void)ssl;
+    for (*len = 0; *len < COOKIE_LEN; (*len)++)
+        cookie[*len] = (uint8_t)(200 + *len);
+    return 1;
+}
+
+static int
+verify(SSL *ssl, const unsigned char *cookie, unsigned len)
+{
+    unsigned char want[COOKIE_LEN];
+    unsigned want_len;
+
+    mint(ssl, want, &want_len);
+    return len == want_len && memcmp(cookie, want, len) == 0;
+}
+
+static unsigned
+psk(SSL *ssl, const char *identity, unsigned char *key, unsigned max)
+{
+    (void)ssl, (void)identity, (void)max;
+    key[0] = 1;
+    return 1;
+}
+
+static void
+start(void)
+{
+    memset(seen, 0, sizeof(seen));
+    method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "wire");
+    BIO_meth_set_read(method, wire_read);
+    BIO_meth_set_write(method, wire_write);
+    BIO_meth_set_ctrl(method, wire_ctrl);
+    ctx = SSL_CTX_new(DTLS_server_method());
+    ck_assert_ptr_nonnull(ctx);
+    SSL_CTX_set_cookie_generate_cb(ctx, mint);
+    SSL_CTX_set_cookie_verify_cb(ctx, verify);
+    SSL_CTX_set_psk_server_callback(ctx, psk);
+    ck_assert_int_eq(SSL_CTX_set_cipher_list(ctx, "PSK-AES128-GCM-SHA256"), 1);
+}
+
+static void
+stop(void)
+{
+    SSL_CTX_free(ctx);
+    BIO_meth_free(method);
+}
+
+/* What OpenSSL does with the packet: the action, its error's reason, and
+ * whether SSL_accept() then goes on to a ServerHello. */
+static int
+listen_to(int *error, int *taken)
+{
+    SSL *ssl = SSL_new(ctx);
+    BIO *bio = BIO_new(method);
+    BIO_ADDR *peer = BIO_ADDR_new();
+    int action;
+
+    BIO_set_init(bio, 1);
+    SSL_set_bio(ssl, bio, bio);
+    w.in = p.data;
+    w.in_len = (int)p.len;
+    w.out_len = 0;
+    action = DTLSv1_listen(ssl, peer);
+    ck_assert_int_ge(action, 0);
+    action = action == 1 ? ACCEPT : w.out_len > 0 ? REPLY : DROP;
+    *error = ERR_GET_REASON(ERR_peek_error());
+    *taken = action == ACCEPT && SSL_accept(ssl) <= 0 &&
+             w.out_len > AT_MESSAGE && w.out[0] == 22 &&
+             w.out[AT_MESSAGE] == SSL3_MT_SERVER_HELLO;
+    ERR_clear_error();
+    BIO_ADDR_free(peer);
+    SSL_free(ssl);
+    return action;
+}
+
+static int
+error_of(int32_t reason)
+{
+    static const int errors[] = {
+        [DTLSL_REASON_DROP_SHORT] = SSL_R_RECORD_TOO_SMALL,
+        [DTLSL_REASON_DROP_TYPE] = SSL_R_UNEXPECTED_MESSAGE,
+        [DTLSL_REASON_DROP_VERSION] = SSL_R_BAD_PROTOCOL_VERSION_NUMBER,
+        [DTLSL_REASON_DROP_RECORD_LENGTH] = SSL_R_LENGTH_MISMATCH,
+        [DTLSL_REASON_DROP_EPOCH] = SSL_R_UNEXPECTED_MESSAGE,
+        [DTLSL_REASON_DROP_MESSAGE_LENGTH] = SSL_R_LENGTH_MISMATCH,
+        [DTLSL_REASON_DROP_MESSAGE_TYPE] = SSL_R_UNEXPECTED_MESSAGE,
+        [DTLSL_REASON_DROP_MESSAGE_SEQ] = SSL_R_INVALID_SEQUENCE_NUMBER,
+        [DTLSL_REASON_DROP_FRAGMENT] = SSL_R_FRAGMENTED_CLIENT_HELLO,
+        [DTLSL_REASON_DROP_HELLO_LENGTH] = SSL_R_LENGTH_MISMATCH,
+    };
+
+    return errors[reason];
+}
+
+/* However a client cuts what OpenSSL takes, its first fragment passes. */
+static void
+check_first_fragments(void)
+{
+    static packet whole;
+    uint32_t end = hello.record_len;
+    dtlsl__hello first;
+
+    whole = p;
+    p.len = (size_t)(hello.cookie + hello.cookie_len - p.data);
+    for (; p.len < end; p.len++) {
+        fix_lengths(end - AT_BODY);
+        ck_assert_int_eq(dtlsl__hello_read(&first, p.data, p.len),
+                         DTLSL_REASON_NONE);
+    }
+    p = whole;
+}
+
+static void
+compare(const char *what, size_t row)
+{
+    uint8_t reply[DTLSL_REPLY_MAX];
+    uint8_t cookie[COOKIE_LEN];
+    unsigned cookie_len;
+    int error, taken, ours = DROP;
+    int theirs = listen_to(&error, &taken);
+    int32_t reason = dtlsl__hello_read(&hello, p.data, p.len);
+
+    seen[TAKEN] += taken != 0;
+    if (reason >= DTLSL_REASON_DROP_SESSION_ID) {
+        seen[DEPARTED]++;
+        ck_assert_msg(theirs != DROP &&
+                          (!taken || reason == DTLSL_REASON_DROP_RECORD_SEQ),
+                      "%s %zu: %d, but OpenSSL takes it", what, row, reason);
+        return;
+    }
+    if (reason == DTLSL_REASON_NONE)
+        ours = verify(NULL, hello.cookie, hello.cookie_len) ? ACCEPT : REPLY;
+    seen[ours]++;
+    /* 3.0.17 and older take a message_seq of 2. */
+    if (reason == DTLSL_REASON_DROP_MESSAGE_SEQ &&
+        dtlsl__get16(p.data + AT_MESSAGE_SEQ) == 2)
+        return;
+    ck_assert_msg(ours == theirs, "%s %zu: %d, %d", what, row, ours, theirs);
+    if (ours == DROP)
+        ck_assert_msg(error == error_of(reason), "%s %zu: %d, %d", what, row,
+                      reason, error);
+    if (taken)
+        check_first_fragments();
+    if (ours != REPLY)
+        return;
+    mint(NULL, cookie, &cookie_len);
+    ck_assert_uint_eq(dtlsl__hello_verify_request(&hello, cookie, cookie_len,
+                                                  reply, sizeof(reply)),
+                      (size_t)w.out_len);
+    ck_assert_mem_eq(reply, w.out, (size_t)w.out_len);
+}
+
+START_TEST(an_answer_is_dtlsv1_listen_s)
+{
+    make_with(0, 0, rest, sizeof(rest));
+    for (int i = 0; i < 48; i++) {
+        dtlsl__put48(p.data + AT_RECORD_SEQ, UINT64_C(0xabcdef) << i);
+        compare("number", (size_t)i);
+    }
+    dtlsl__put16(p.data + AT_MESSAGE_SEQ, 1);
+    compare("message_seq", 1);
+    make_with(32, COOKIE_LEN - 1, rest, sizeof(rest));
+    compare("wrong cookie", 0);
+    ck_assert_uint_eq(seen[REPLY], 50);
+}
+END_TEST
+
+START_TEST(openssl_takes_what_is_accepted)
+{
+    make();
+    compare("plain", 0);
+    make_with(32, COOKIE_LEN, rest, TAIL_LEN);
+    compare("no extensions", 0);
+    make_with(0, COOKIE_LEN, "\0\2\0\xa8\2\1\0\0\0", 9);
+    compare("empty extensions", 0);
+    ck_assert_uint_eq(seen[ACCEPT], 3);
+    ck_assert_uint_eq(seen[TAKEN], 3);
+}
+END_TEST
+
+START_TEST(the_longest_record)
+{
+    static uint8_t behind[17000];
+
+    memcpy(behind, "\0\2\0\xa8\1\0", 6);
+    for (uint32_t len = LISTEN_MAX - 1; len <= LISTEN_MAX + 1; len++) {
+        uint32_t more = len - AT_BODY - COOKIE_END - 8;
+
+        dtlsl__put16(behind + 6, more);
+        dtlsl__put16(behind + 8, 0xfafa);
+        dtlsl__put16(behind + 10, more - 4);
+        make_with(SESSION_ID_LEN, COOKIE_LEN, behind, 8 + more);
+        ck_assert_uint_eq(p.len, len);
+        compare("length", len);
+        append("more", 4);
+        compare("length and more", len);
+    }
+    ck_assert_uint_eq(seen[TAKEN], 4);
+    ck_assert_uint_eq(seen[DROP], 2);
+}
+END_TEST
+
+START_TEST(each_length_at_0_1_and_max)
+{
+    static const struct {
+        uint8_t at, bytes;
+    } fields[] = {
+        {AT_RECORD_LENGTH, 2},
+        {AT_MESSAGE_LENGTH, 3},
+        {AT_OFFSET, 3},
+        {AT_FRAGMENT_LENGTH, 3},
+        {AT_SESSION_ID, 1},
+        {AT_SESSION_ID + 1 + SESSION_ID_LEN, 1},
+        {AT_BODY + COOKIE_END, 2},                /* cipher_suites */
+        {AT_BODY + COOKIE_END + 6, 1},            /* compression_methods */
+        {AT_BODY + COOKIE_END + TAIL_LEN, 2},     /* extensions */
+        {AT_BODY + COOKIE_END + TAIL_LEN + 4, 2}, /* the first */
+        {AT_BODY + COOKIE_END + TAIL_LEN + 8, 2}, /* the last */
+    };
+
+    for (size_t i = 0; i < 5 * sizeof(fields) / sizeof(fields[0]); i++) {
+        uint8_t *field = p.data + fields[i / 5].at;
+        size_t last = fields[i / 5].bytes - 1U;
+
+        make();
+        if (i % 5 < 3)
+            memset(field, i % 5 == 2 ? 0xff : 0, last + 1);
+        if (i % 5 == 1)
+            field[last] = 1;
+        if (i % 5 > 2)
+            field[last] = (uint8_t)(field[last] + (i % 5 == 3 ? 1 : -1));
+        compare("length", i);
+    }
+    ck_assert_uint_gt(seen[DROP], 0);
+    ck_assert_uint_gt(seen[DEPARTED], 0);
+}
+END_TEST
+
+START_TEST(each_row_behind_the_cookie)
+{
+    for (size_t i = 0; i < sizeof(rests) / sizeof(rests[0]); i++) {
+        make_with(SESSION_ID_LEN, COOKIE_LEN, rests[i].bytes, rests[i].len);
+        fix_lengths(p.len - AT_BODY + rests[i].missing);
+        compare("row", i);
+    }
+    ck_assert_uint_gt(seen[ACCEPT], 0);
+    ck_assert_uint_gt(seen[DEPARTED], 0);
+}
+END_TEST
+
+static uint32_t
+draw(uint32_t below)
+{
+    static uint32_t state = 20261125;
+
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    return state % below;
+}
+
+static void
+mutate(void)
+{
+    static const uint8_t odd[] = {0, 1, 2, 0xff};
+    uint32_t at = draw((uint32_t)p.len);
+    uint32_t kind = draw(12);
+
+    if (kind < 3)
+        p.data[at] ^= (uint8_t)(1U << draw(8));
+    else if (kind < 6)
+        p.data[at] = odd[draw(sizeof(odd))];
+    else if (kind < 8)
+        p.data[at] = (uint8_t)(p.data[at] + (kind == 6 ? 1 : -1));
+    else if (kind == 8)
+        p.len = at + 1;
+    else if (at >= AT_BODY + COOKIE_END - 2) {
+        p.len = at + (kind == 9);
+        fix_lengths(p.len - AT_BODY + (kind == 10 ? draw(40) : 0));
+    } else if (kind == 11)
+        fill(draw(256), 1 + draw(30));
+}
+
+START_TEST(mutations_have_dtlsv1_listen_s_verdict)
+{
+    static const uint8_t cookies[] = {COOKIE_LEN, COOKIE_LEN, COOKIE_LEN, 0,
+                                      COOKIE_LEN - 1};
+
+    for (size_t i = 0; i < 800; i++) {
+        make_with(draw(3) * 16, cookies[draw(5)], rest, sizeof(rest));
+        for (uint32_t n = draw(3) + 1; n > 0; n--)
+            mutate();
+        compare("mutation", i);
+    }
+    for (int i = 0; i < OUTCOMES; i++)
+        ck_assert_uint_gt(seen[i], 30);
+}
+END_TEST
+
 /* ---- routing ---- */
 
 START_TEST(any_fragment_is_of_a_client_hello)
@@ -607,9 +971,19 @@ main(void)
     Suite *suite =
         test_suite("hello", tests, sizeof(tests) / sizeof(tests[0]));
     TCase *bytes = tcase_create("bytes");
+    TCase *same = tcase_create("same");
 
     tcase_add_loop_test(bytes, behind_the_cookie, 0,
                         sizeof(rests) / sizeof(rests[0]));
     suite_add_tcase(suite, bytes);
+    tcase_add_checked_fixture(same, start, stop);
+    tcase_set_timeout(same, 120);
+    tcase_add_test(same, an_answer_is_dtlsv1_listen_s);
+    tcase_add_test(same, openssl_takes_what_is_accepted);
+    tcase_add_test(same, the_longest_record);
+    tcase_add_test(same, each_length_at_0_1_and_max);
+    tcase_add_test(same, each_row_behind_the_cookie);
+    tcase_add_test(same, mutations_have_dtlsv1_listen_s_verdict);
+    suite_add_tcase(suite, same);
     return test_main(suite);
 }
