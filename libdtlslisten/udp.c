@@ -19,11 +19,18 @@ enum {
     CONTROL = 128
 };
 
+typedef struct slot {
+    int fd;
+    int taken;
+    uint32_t overflow; /* SO_RXQ_OVFL's last word */
+} slot;
+
 /* The sockets of workers=N, owned by the config. */
 typedef struct group {
-    int *fds;
-    uint32_t size, taken, users;
+    slot *slots;
+    uint32_t size, users;
     uint8_t asked[24]; /* what the first start asked for */
+    uint8_t bound[24]; /* and what it got: port 0 picks one */
 } group;
 
 static pthread_mutex_t group_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -32,6 +39,7 @@ struct dtlsl__udp {
     int fd;
     int own_fd;
     group *group;
+    slot *slot; /* of the group */
     int family;
     int single;
     uint32_t overflow; /* SO_RXQ_OVFL's last word */
@@ -73,6 +81,15 @@ set_options(int fd, int family, const dtlsl__settings *settings)
         set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)settings->send_buffer);
 }
 
+/* A queue of errors that nobody reads would keep the descriptor ready. */
+static void
+ignore_errors(int fd, int family)
+{
+    if (family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
+    set_option(fd, IPPROTO_IP, IP_RECVERR, 0);
+}
+
 static int
 bind_socket(const uint8_t address[24], int family, int share,
             const dtlsl__settings *settings)
@@ -107,7 +124,7 @@ bind_address(const uint8_t address[24], int any, int share,
     int family = dtlsl__address_is_v4(address) ? AF_INET : AF_INET6;
     int fd = bind_socket(address, family, share, settings);
 
-    if (fd == -EAFNOSUPPORT && any)
+    if ((fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) && any)
         fd = bind_socket(address, AF_INET, share, settings);
     return fd;
 }
@@ -116,22 +133,21 @@ static void
 empty_group(group *g)
 {
     for (uint32_t i = 0; i < g->size; i++) {
-        if (g->fds[i] >= 0)
-            close(g->fds[i]);
-        g->fds[i] = -1;
+        if (g->slots[i].fd >= 0)
+            close(g->slots[i].fd);
+        g->slots[i] = (slot){.fd = -1};
     }
-    g->taken = 0;
 }
 
 static void
-release_group(void *slot)
+release_group(void *place)
 {
-    group *g = slot;
+    group *g = place;
 
     if (g == NULL)
         return;
     empty_group(g);
-    free(g->fds);
+    free(g->slots);
     free(g);
 }
 
@@ -153,18 +169,18 @@ static int
 fill_group(group *g, const uint8_t address[24], int any,
            const dtlsl__settings *settings)
 {
-    uint8_t bound[24];
     int err;
 
     for (uint32_t i = 0; i < g->size; i++) {
-        g->fds[i] =
-            bind_address(i == 0 ? address : bound, any, i > 0, settings);
-        if (g->fds[i] < 0)
-            return g->fds[i];
+        int fd =
+            bind_address(i == 0 ? address : g->bound, any, i > 0, settings);
+        if (fd < 0)
+            return fd;
+        g->slots[i].fd = fd;
         if (i > 0)
             continue;
-        set_option(g->fds[0], SOL_SOCKET, SO_REUSEPORT, 1);
-        err = bound_address(g->fds[0], bound);
+        set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        err = bound_address(fd, g->bound);
         if (err < 0)
             return err;
     }
@@ -179,13 +195,13 @@ new_group(uint32_t size)
     if (g == NULL)
         return NULL;
     g->size = size;
-    g->fds = malloc(size * sizeof(*g->fds));
-    if (g->fds == NULL) {
+    g->slots = calloc(size, sizeof(*g->slots));
+    if (g->slots == NULL) {
         free(g);
         return NULL;
     }
     for (uint32_t i = 0; i < size; i++)
-        g->fds[i] = -1;
+        g->slots[i].fd = -1;
     return g;
 }
 
@@ -204,15 +220,32 @@ start_group(group *g, const uint8_t address[24], int any,
     return 0;
 }
 
+/* A free socket of the group, also one that a stopped listener gave back. */
 static int
-join_group(dtlsl__udp *udp, void **slot, const uint8_t address[24], int any,
+take_slot(dtlsl__udp *udp, group *g)
+{
+    for (uint32_t i = 0; i < g->size; i++) {
+        if (g->slots[i].taken)
+            continue;
+        g->slots[i].taken = 1;
+        g->users++;
+        udp->group = g;
+        udp->slot = &g->slots[i];
+        udp->overflow = g->slots[i].overflow;
+        return g->slots[i].fd;
+    }
+    return DTLSL_ERR_LIMIT;
+}
+
+static int
+join_group(dtlsl__udp *udp, void **place, const uint8_t address[24], int any,
            const dtlsl__settings *settings)
 {
-    group *g = *slot;
+    group *g = *place;
     int err;
 
     if (g == NULL)
-        g = *slot = new_group(settings->workers);
+        g = *place = new_group(settings->workers);
     if (g == NULL)
         return DTLSL_ERR_NOMEM;
     if (g->users == 0) {
@@ -220,13 +253,10 @@ join_group(dtlsl__udp *udp, void **slot, const uint8_t address[24], int any,
         if (err < 0)
             return err;
     }
-    if (memcmp(g->asked, address, sizeof(g->asked)) != 0)
+    if (memcmp(g->asked, address, sizeof(g->asked)) != 0 &&
+        memcmp(g->bound, address, sizeof(g->bound)) != 0)
         return DTLSL_ERR_STATE;
-    if (g->taken == g->size)
-        return DTLSL_ERR_LIMIT;
-    g->users++;
-    udp->group = g;
-    return g->fds[g->taken++];
+    return take_slot(udp, g);
 }
 
 static dtlsl__udp *
@@ -254,6 +284,35 @@ new_udp(void)
     return udp;
 }
 
+static void
+explain(int32_t code, const char *host, uint16_t port, char *err,
+        size_t err_len)
+{
+    const char *where = host == NULL ? "all addresses" : host;
+
+    if (code == DTLSL_ERR_LIMIT)
+        snprintf(err, err_len,
+                 "all workers of the config are started: raise workers");
+    else if (code == DTLSL_ERR_STATE)
+        snprintf(err, err_len,
+                 "the config's workers are started on another address than "
+                 "%s port %u: make a config of its own for it",
+                 where, port);
+    else
+        snprintf(err, err_len, "cannot serve on %s port %u: %s%s", where, port,
+                 dtlsl_strerror(code),
+                 code == -EADDRINUSE ? "; choose another port, or stop "
+                                       "the program that has this one"
+                                     : "");
+}
+
+static int32_t
+out_of_memory(char *err, size_t err_len)
+{
+    snprintf(err, err_len, "out of memory for the socket's buffers");
+    return DTLSL_ERR_NOMEM;
+}
+
 static int32_t
 finish_open(dtlsl__udp **out, dtlsl__udp *udp, int32_t code, const char *host,
             uint16_t port, char *err, size_t err_len)
@@ -271,14 +330,7 @@ finish_open(dtlsl__udp **out, dtlsl__udp *udp, int32_t code, const char *host,
         *out = udp;
         return DTLSL_OK;
     }
-    if (code == DTLSL_ERR_LIMIT || code == DTLSL_ERR_STATE)
-        snprintf(err, err_len,
-                 "all workers of the config are started, or on another "
-                 "address: raise workers or make a config for it");
-    else
-        snprintf(err, err_len, "cannot serve on %s port %u: %s",
-                 host == NULL ? "all addresses" : host, port,
-                 dtlsl_strerror(code));
+    explain(code, host, port, err, err_len);
     dtlsl__udp_close(udp);
     return code;
 }
@@ -301,7 +353,7 @@ dtlsl__udp_open(dtlsl__udp **out, dtlsl_config *config, const char *host,
     }
     udp = new_udp();
     if (udp == NULL)
-        return DTLSL_ERR_NOMEM;
+        return out_of_memory(err, err_len);
     if (settings->workers > 1) {
         pthread_mutex_lock(&group_lock);
         code = join_group(udp, dtlsl__config_group(config, release_group),
@@ -322,29 +374,41 @@ dtlsl__udp_open_fd(dtlsl__udp **out, dtlsl_config *config, int fd, char *err,
 {
     int type = 0, family = AF_INET;
     socklen_t len = sizeof(type), family_len = sizeof(family);
+    uint8_t address[24];
     dtlsl__udp *udp;
 
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
-        type != SOCK_DGRAM) {
+        type != SOCK_DGRAM || bound_address(fd, address) < 0) {
         snprintf(err, err_len, "descriptor %d is no UDP socket", fd);
+        return DTLSL_ERR_ARGUMENT;
+    }
+    if (dtlsl__address_port(address) == 0) {
+        snprintf(err, err_len,
+                 "the socket of descriptor %d is not bound: bind it before",
+                 fd);
         return DTLSL_ERR_ARGUMENT;
     }
     udp = new_udp();
     if (udp == NULL)
-        return DTLSL_ERR_NOMEM;
+        return out_of_memory(err, err_len);
     udp->fd = fd;
     getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &family_len);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     set_options(fd, family, dtlsl__config_settings(config));
+    ignore_errors(fd, family);
     return finish_open(out, udp, 0, "the given socket", 0, err, err_len);
 }
 
 /* The sockets of a group close with its last user: whoever closes earlier
  * would move the flows of the others. */
 static void
-leave_group(group *g)
+leave_group(dtlsl__udp *udp)
 {
+    group *g = udp->group;
+
     pthread_mutex_lock(&group_lock);
+    udp->slot->taken = 0;
+    udp->slot->overflow = udp->overflow;
     if (--g->users == 0)
         empty_group(g);
     pthread_mutex_unlock(&group_lock);
@@ -356,7 +420,7 @@ dtlsl__udp_close(dtlsl__udp *udp)
     if (udp == NULL)
         return;
     if (udp->group != NULL)
-        leave_group(udp->group);
+        leave_group(udp);
     else if (udp->own_fd)
         close(udp->fd);
     free(udp);
@@ -437,6 +501,8 @@ receive_many(dtlsl__udp *udp)
         return recvmmsg(udp->fd, udp->in, DTLSL__BATCH, 0, NULL);
     for (; n < DTLSL__BATCH; n++) {
         ssize_t len = recvmsg(udp->fd, &udp->in[n].msg_hdr, 0);
+        if (len < 0 && n > 0 && errno != EAGAIN && errno != EINTR)
+            udp->counters.n[DTLSL__N_RECEIVE_ERRORS]++;
         if (len < 0)
             return n > 0 ? n : -1;
         udp->in[n].msg_len = (unsigned)len;
@@ -481,6 +547,7 @@ dtlsl__udp_receive(dtlsl__udp *udp, const dtlsl__datagram **list)
         d->len = udp->in[i].msg_len;
         d->truncated = (msg->msg_flags & MSG_TRUNC) != 0;
         d->socket = 0;
+        memset(d->path.peer, 0, sizeof(d->path.peer));
         dtlsl__address_from_sockaddr(d->path.peer, msg->msg_name,
                                      msg->msg_namelen);
         read_control(udp, msg, d->path.local);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <unistd.h>
 
 static dtlsl__udp *
@@ -23,16 +24,41 @@ open_udp(const char *host, char *err, size_t len)
     return udp;
 }
 
+static uint16_t
+port_of(const dtlsl__udp *udp)
+{
+    return dtlsl__address_port(dtlsl__udp_address(udp));
+}
+
 static int
 client_to(const dtlsl__udp *udp, const char *host)
 {
-    struct sockaddr_in name = {.sin_family = AF_INET};
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    uint16_t port = port_of(udp);
+    struct sockaddr_storage name;
+    uint8_t address[24];
+    socklen_t len;
+    int fd;
 
-    name.sin_port = htons(dtlsl__address_port(dtlsl__udp_address(udp)));
-    ck_assert_int_eq(inet_pton(AF_INET, host, &name.sin_addr), 1);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    ck_assert_int_eq(dtlsl__address_parse(address, host, port), DTLSL_OK);
+    len = dtlsl__address_to_sockaddr(
+        address, dtlsl__address_is_v4(address) ? AF_INET : AF_INET6, &name);
+    fd = socket(name.ss_family, SOCK_DGRAM, 0);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&name, len), 0);
     return fd;
+}
+
+/* Without ::1 there is nothing to test with IPv6. */
+static int
+has_ipv6(void)
+{
+    struct sockaddr_in6 name = {.sin6_family = AF_INET6,
+                                .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    int ok = fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
 }
 
 static const dtlsl__datagram *
@@ -62,7 +88,8 @@ check_echo(dtlsl__udp *udp, const char *host)
     ck_assert_int_eq(d->truncated, 0);
     ck_assert_int_gt(dtlsl__address_text(d->path.local, text, sizeof(text)),
                      0);
-    ck_assert_int_eq(strncmp(text, host, strlen(host)), 0);
+    ck_assert_ptr_nonnull(strstr(text, host));
+    ck_assert_uint_eq(dtlsl__address_port(d->path.local), port_of(udp));
     output.len = d->len;
     output.path = d->path;
     ck_assert_uint_eq(dtlsl__udp_send(udp, &output, 1, d->data), 1);
@@ -93,6 +120,66 @@ START_TEST(an_address_of_ipv4_serves_alone)
 
     check_echo(udp, "127.0.0.1");
     dtlsl__udp_close(udp);
+}
+END_TEST
+
+START_TEST(ipv6_is_served_from_the_address_sent_to)
+{
+    char err[256];
+    dtlsl__udp *udp;
+
+    for (int wildcard = 0; wildcard < 2 && has_ipv6(); wildcard++) {
+        udp = open_udp(wildcard ? NULL : "::1", err, sizeof(err));
+        for (int single = 0; single < 2; single++) {
+            dtlsl__udp_set_single(udp, single);
+            check_echo(udp, "::1");
+        }
+        dtlsl__udp_close(udp);
+    }
+    udp = open_udp("0.0.0.0", err, sizeof(err));
+    check_echo(udp, "127.0.0.2");
+    dtlsl__udp_close(udp);
+}
+END_TEST
+
+/* The same datagrams by one call and by many: order, lengths, addresses, and
+ * no more than a batch at once. */
+static void
+check_batch(int single)
+{
+    static uint8_t data[DTLSL__BATCH + 2];
+    char err[256];
+    dtlsl__udp *udp = open_udp(NULL, err, sizeof(err));
+    const char *hosts[] = {"127.0.0.1", "127.0.0.2"};
+    int fds[] = {client_to(udp, hosts[0]), client_to(udp, hosts[1])};
+    struct pollfd fd = {dtlsl__udp_fd(udp), POLLIN, 0};
+    const dtlsl__datagram *list;
+    char text[DTLSL_ADDRESS_MAX];
+
+    dtlsl__udp_set_single(udp, single);
+    ck_assert_uint_eq(dtlsl__udp_receive(udp, &list), 0);
+    for (size_t i = 0; i < sizeof(data); i++)
+        ck_assert_int_eq(send(fds[i % 2], data, i, 0), (int)i);
+    ck_assert_int_eq(poll(&fd, 1, 10000), 1);
+    ck_assert_uint_eq(dtlsl__udp_receive(udp, &list), DTLSL__BATCH);
+    for (size_t i = 0; i < DTLSL__BATCH; i++) {
+        ck_assert_uint_eq(list[i].len, i);
+        ck_assert_int_eq(list[i].truncated, 0);
+        dtlsl__address_text(list[i].path.local, text, sizeof(text));
+        ck_assert_ptr_nonnull(strstr(text, hosts[i % 2]));
+    }
+    ck_assert_uint_eq(dtlsl__udp_receive(udp, &list), 2);
+    ck_assert_uint_eq(list[1].len, DTLSL__BATCH + 1);
+    ck_assert_uint_eq(dtlsl__udp_counters(udp)->n[DTLSL__N_RECEIVE_ERRORS], 0);
+    close(fds[0]);
+    close(fds[1]);
+    dtlsl__udp_close(udp);
+}
+
+START_TEST(both_ways_to_receive_see_the_same)
+{
+    check_batch(0);
+    check_batch(1);
 }
 END_TEST
 
@@ -192,12 +279,6 @@ open_of(dtlsl__udp **udp, dtlsl_config *config, uint16_t port)
     return code;
 }
 
-static uint16_t
-port_of(const dtlsl__udp *udp)
-{
-    return dtlsl__address_port(dtlsl__udp_address(udp));
-}
-
 static dtlsl_config *
 new_config(const char *workers)
 {
@@ -285,6 +366,60 @@ START_TEST(a_group_starts_anew_behind_its_last_user)
 }
 END_TEST
 
+START_TEST(a_socket_of_a_group_is_taken_again)
+{
+    dtlsl_config *config = new_config("2");
+    dtlsl__udp *a, *b, *c;
+    int fd;
+
+    ck_assert_int_eq(open_of(&a, config, 0), DTLSL_OK);
+    ck_assert_int_eq(open_of(&b, config, port_of(a)), DTLSL_OK);
+    fd = dtlsl__udp_fd(a);
+    dtlsl__udp_close(a);
+    ck_assert_int_eq(open_of(&a, config, 0), DTLSL_OK);
+    ck_assert_int_eq(dtlsl__udp_fd(a), fd);
+    ck_assert_int_eq(open_of(&c, config, 0), DTLSL_ERR_LIMIT);
+    dtlsl__udp_close(a);
+    dtlsl__udp_close(b);
+    free_config(config);
+}
+END_TEST
+
+START_TEST(reuse_port_shares_a_port_with_others)
+{
+    dtlsl_config *config;
+    dtlsl__udp *a, *b;
+
+    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_config_set(config, "reuse-port", "1"), DTLSL_OK);
+    ck_assert_int_eq(open_of(&a, config, 0), DTLSL_OK);
+    ck_assert_int_eq(open_of(&b, config, port_of(a)), DTLSL_OK);
+    ck_assert_int_ne(dtlsl__udp_fd(a), dtlsl__udp_fd(b));
+    dtlsl__udp_close(a);
+    dtlsl__udp_close(b);
+    dtlsl_config_free(config);
+}
+END_TEST
+
+START_TEST(a_port_in_use_is_explained)
+{
+    dtlsl_config *config = new_config("1");
+    dtlsl__udp *a, *b;
+    char err[256], port[8];
+
+    ck_assert_int_eq(open_of(&a, config, 0), DTLSL_OK);
+    ck_assert_int_eq(
+        dtlsl__udp_open(&b, config, "127.0.0.1", port_of(a), err, sizeof(err)),
+        -EADDRINUSE);
+    snprintf(port, sizeof(port), "%u", port_of(a));
+    ck_assert_ptr_nonnull(strstr(err, "127.0.0.1"));
+    ck_assert_ptr_nonnull(strstr(err, port));
+    ck_assert_ptr_nonnull(strstr(err, "another port"));
+    dtlsl__udp_close(a);
+    free_config(config);
+}
+END_TEST
+
 START_TEST(a_name_is_no_address)
 {
     dtlsl_config *config;
@@ -305,12 +440,17 @@ main(void)
     const TTest *const tests[] = {
         replies_leave_from_the_address_they_were_sent_to,
         an_address_of_ipv4_serves_alone,
+        ipv6_is_served_from_the_address_sent_to,
+        both_ways_to_receive_see_the_same,
         a_longer_datagram_than_the_slot_is_truncated,
         a_batch_goes_on_behind_one_that_is_refused,
         a_receive_error_does_not_hide_the_datagram_behind,
         a_port_is_bound_once,
         a_group_of_two_shares_its_port,
         a_group_starts_anew_behind_its_last_user,
+        a_socket_of_a_group_is_taken_again,
+        reuse_port_shares_a_port_with_others,
+        a_port_in_use_is_explained,
         a_name_is_no_address,
     };
 
