@@ -5,7 +5,6 @@
 #include "engine.h"
 #include "gate.h"
 #include "udp.h"
-#include <dtlslisten/dtlslisten.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,10 +33,13 @@ struct dtlsl_listener {
     uv_timer_t timer;
     uv_timer_t wait; /* bounds dtlsl_listener_poll */
     int blocked;     /* the socket took no more: waiting for writable */
+    int watched;     /* what 'poll' waits for now */
     dtlsl_event_cb cb;
     void *user;
     const dtlsl__datagram *batch;
     size_t batch_len, batch_pos;
+    const dtlsl_event *held; /* of the engine's, not told yet */
+    int lent;                /* one that was pulled may be in use */
     char error[256];
 };
 
@@ -65,14 +67,16 @@ read_clock(void)
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_timer(uv_timer_t *timer);
 
+/* Started anew it would keep a private loop's timeout at 0. */
 static void
 watch(dtlsl_listener *l)
 {
     int pulling = l->cb == NULL && l->batch_pos < l->batch_len;
     int events = (pulling ? 0 : UV_READABLE) | (l->blocked ? UV_WRITABLE : 0);
 
-    if (l->udp == NULL)
+    if (l->udp == NULL || events == l->watched)
         return;
+    l->watched = events;
     if (events == 0)
         uv_poll_stop(&l->poll);
     else
@@ -94,6 +98,14 @@ flush(dtlsl_listener *l)
     l->blocked = sent < n;
 }
 
+static int
+has_more(const dtlsl_listener *l)
+{
+    if (l->held != NULL || l->state == STOPPED)
+        return l->held != NULL;
+    return l->batch_pos < l->batch_len || dtlsl__engine_pending(l->engine);
+}
+
 static void
 arm_timer(dtlsl_listener *l)
 {
@@ -103,7 +115,7 @@ arm_timer(dtlsl_listener *l)
 
     if (l->state == IDLE || l->state == STOPPED)
         return;
-    if (dtlsl__engine_pending(l->engine) && l->cb != NULL && !l->blocked)
+    if (l->cb != NULL && has_more(l) && !l->blocked)
         delay = 0;
     if (delay == 0 || deadline != UINT64_MAX) {
         uv_update_time(l->loop);
@@ -168,7 +180,7 @@ close_socket(dtlsl_listener *l)
     dtlsl__udp_close(l->udp);
     l->udp = NULL;
     l->batch_len = l->batch_pos = 0;
-    l->blocked = 0;
+    l->blocked = l->watched = 0;
 }
 
 static void
@@ -195,23 +207,56 @@ stopped(dtlsl_listener *l)
 
 /* Delivery */
 
+static int
+is_last(const dtlsl_event *event)
+{
+    return event != NULL && event->type == DTLSL_EVENT_STOPPED;
+}
+
+static const dtlsl_event *
+take(dtlsl_listener *l)
+{
+    const dtlsl_event *event = l->held;
+
+    l->held = NULL;
+    return event != NULL || l->state == STOPPED
+               ? event
+               : dtlsl__engine_next(l->engine);
+}
+
 static void
 deliver(dtlsl_listener *l)
 {
     const dtlsl_event *event;
 
-    if (l->cb == NULL)
-        return;
-    while (!l->freed && (event = dtlsl__engine_next(l->engine)) != NULL) {
-        int last = event->type == DTLSL_EVENT_STOPPED;
+    while (!l->freed && l->cb != NULL && (event = take(l)) != NULL) {
+        int last = is_last(event);
         if (last)
             stopped(l);
-        if (l->cb != NULL)
-            l->cb(l, event, l->user);
+        l->cb(l, event, l->user);
         if (last || l->freed)
             return;
         if (dtlsl__engine_output_low(l->engine))
             flush(l);
+    }
+}
+
+static void
+input(dtlsl_listener *l)
+{
+    dtlsl__engine_input(l->engine, &l->batch[l->batch_pos++]);
+    if (dtlsl__engine_output_low(l->engine))
+        flush(l);
+}
+
+/* Works the batch off, as far as there is a callback. */
+static void
+drain(dtlsl_listener *l)
+{
+    deliver(l);
+    while (l->cb != NULL && !l->freed && l->batch_pos < l->batch_len) {
+        input(l);
+        deliver(l);
     }
 }
 
@@ -224,7 +269,7 @@ begin(dtlsl_listener *l)
     dtlsl__engine_begin(l->engine, &now);
     if (dtlsl__engine_deadline(l->engine) <= now.mono_ms)
         dtlsl__engine_expire(l->engine);
-    deliver(l);
+    drain(l);
 }
 
 static void
@@ -245,23 +290,11 @@ finish(dtlsl_listener *l)
 }
 
 static void
-input(dtlsl_listener *l)
-{
-    dtlsl__engine_input(l->engine, &l->batch[l->batch_pos++]);
-    if (dtlsl__engine_output_low(l->engine))
-        flush(l);
-}
-
-static void
 receive(dtlsl_listener *l)
 {
     l->batch_len = dtlsl__udp_receive(l->udp, &l->batch);
     l->batch_pos = 0;
-    while (l->cb != NULL && !l->freed && l->udp != NULL &&
-           l->batch_pos < l->batch_len) {
-        input(l);
-        deliver(l);
-    }
+    drain(l);
 }
 
 static void
@@ -269,7 +302,8 @@ on_poll(uv_poll_t *poll, int status, int events)
 {
     dtlsl_listener *l = poll->data;
 
-    (void)status;
+    if (status < 0)
+        l->watched = 0; /* libuv stops a handle at an error */
     if (l->freed || l->udp == NULL)
         return;
     begin(l);
@@ -290,12 +324,14 @@ on_timer(uv_timer_t *timer)
         return;
     begin(l);
     finish(l);
+    if (l->own_loop)
+        uv_stop(l->loop); /* or it would go on to wait for the socket */
 }
 
 static void
 on_wait(uv_timer_t *timer)
 {
-    (void)timer;
+    uv_stop(timer->loop);
 }
 
 /* Public: a listener */
@@ -415,7 +451,7 @@ dtlsl_listener_start_fd(dtlsl_listener *l, int32_t fd)
 {
     int32_t err;
 
-    if (l == NULL || fd < 0)
+    if (l == NULL)
         return DTLSL_ERR_ARGUMENT;
     err = may_start(l);
     if (err == DTLSL_OK)
@@ -444,7 +480,8 @@ dtlsl_listener_on_event(dtlsl_listener *l, dtlsl_event_cb cb, void *user)
 {
     if (l == NULL)
         return DTLSL_ERR_ARGUMENT;
-    if (cb == NULL && !l->own_loop && l->state == SERVING)
+    if (cb == NULL && !l->own_loop &&
+        (l->state == SERVING || l->state == STOPPING))
         return fail(l, DTLSL_ERR_STATE,
                     "a started listener on a shared loop needs a callback");
     l->cb = cb;
@@ -453,6 +490,20 @@ dtlsl_listener_on_event(dtlsl_listener *l, dtlsl_event_cb cb, void *user)
     return DTLSL_OK;
 }
 
+static const dtlsl_event *
+pull(dtlsl_listener *l)
+{
+    const dtlsl_event *event;
+
+    for (;;) {
+        event = take(l);
+        if (event != NULL || l->batch_pos >= l->batch_len)
+            return event;
+        dtlsl__engine_input(l->engine, &l->batch[l->batch_pos++]);
+    }
+}
+
+/* STOPPED waits for poll to close the socket. */
 const dtlsl_event *
 dtlsl_listener_next(dtlsl_listener *l)
 {
@@ -460,20 +511,27 @@ dtlsl_listener_next(dtlsl_listener *l)
 
     if (l == NULL || l->cb != NULL || l->freed || l->state == IDLE)
         return NULL;
-    for (;;) {
-        event = dtlsl__engine_next(l->engine);
-        if (event != NULL && event->type == DTLSL_EVENT_STOPPED)
-            l->state = STOPPED;
-        if (event != NULL || l->batch_pos >= l->batch_len)
-            return event;
-        dtlsl__engine_input(l->engine, &l->batch[l->batch_pos++]);
+    event = pull(l);
+    if (is_last(event) && l->udp != NULL) {
+        l->held = event;
+        event = NULL;
     }
+    l->lent = event != NULL;
+    return event;
 }
 
+/* Is there an event to pull? Looks for one, but not while the application has
+ * one that would become invalid. */
 static int
-has_more(const dtlsl_listener *l)
+ready(dtlsl_listener *l)
 {
-    return l->batch_pos < l->batch_len || dtlsl__engine_pending(l->engine);
+    if (l->cb != NULL || l->lent)
+        return l->cb == NULL && has_more(l);
+    l->held = pull(l);
+    settle(l);
+    if (is_last(l->held))
+        stopped(l);
+    return l->held != NULL;
 }
 
 int32_t
@@ -481,20 +539,18 @@ dtlsl_listener_poll(dtlsl_listener *l, int32_t timeout_ms)
 {
     if (l == NULL)
         return DTLSL_ERR_ARGUMENT;
-    if (!l->own_loop || l->depth > 0 || l->freed || l->state == IDLE)
+    if (!l->own_loop || l->state == IDLE || l->depth > 0 || l->freed)
         return fail(l, DTLSL_ERR_STATE,
-                    "only a started listener's private loop can be polled");
-    if (l->state == STOPPED) {
-        if (l->udp != NULL)
-            stopped(l);
-        uv_run(l->loop, UV_RUN_NOWAIT);
-        return 0;
-    }
-    flush(l);
-    watch(l);
-    if (l->cb == NULL && has_more(l))
+                    "only a started listener's private loop can be polled, "
+                    "and not in a callback");
+    settle(l);
+    if (ready(l))
         return 1;
-    arm_timer(l);
+    if (l->state == STOPPED) {
+        begin(l); /* a callback set late may wait for STOPPED */
+        finish(l);
+        timeout_ms = 0;
+    }
     if (timeout_ms > 0)
         uv_timer_start(&l->wait, on_wait, (uint64_t)timeout_ms, 0);
     uv_run(l->loop, timeout_ms == 0 ? UV_RUN_NOWAIT : UV_RUN_ONCE);
@@ -503,7 +559,7 @@ dtlsl_listener_poll(dtlsl_listener *l, int32_t timeout_ms)
         return 0;
     }
     uv_timer_stop(&l->wait);
-    return l->cb == NULL && has_more(l);
+    return ready(l);
 }
 
 int32_t
@@ -522,7 +578,7 @@ dtlsl_listener_timeout(dtlsl_listener *l)
     if (l == NULL || !l->own_loop || l->state == IDLE)
         return l == NULL ? DTLSL_ERR_ARGUMENT : 60000;
     if (l->state == STOPPED)
-        return l->udp != NULL ? 0 : 60000;
+        return has_more(l) ? 0 : 60000;
     uv_update_time(l->loop);
     settle(l);
     if (has_more(l))
@@ -612,9 +668,9 @@ dtlsl_conn_send(dtlsl_listener *l, uint64_t conn, const uint8_t *data,
 
     if (l == NULL)
         return DTLSL_ERR_ARGUMENT;
-    err = dtlsl__engine_send(l->engine, conn, data, len);
-    if (l->depth > 0 && err == DTLSL_ERR_BUSY)
+    if (!l->blocked && dtlsl__engine_output_low(l->engine))
         flush(l);
+    err = dtlsl__engine_send(l->engine, conn, data, len);
     settle(l);
     return err;
 }
@@ -670,10 +726,11 @@ dtlsl_conn_set_tag(dtlsl_listener *l, uint64_t conn, uint64_t tag)
 {
     uint64_t *place = l == NULL ? NULL : dtlsl__engine_tag(l->engine, conn);
 
-    if (place == NULL)
-        return l == NULL ? DTLSL_ERR_ARGUMENT : DTLSL_ERR_NOCONN;
-    *place = tag;
-    return DTLSL_OK;
+    if (place != NULL)
+        *place = tag;
+    return place != NULL ? DTLSL_OK
+           : l == NULL   ? DTLSL_ERR_ARGUMENT
+                         : DTLSL_ERR_NOCONN;
 }
 
 uint64_t

@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: MIT
- * The listener's life, without a peer. */
+ * The listener: its life, and a client of OpenSSL over loopback. */
+#include "client.h"
 #include "test.h"
+#include <arpa/inet.h>
 #include <dtlslisten/dtlslisten.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <unistd.h>
 #include <uv.h>
+
+enum {
+    TURNS = 2000,
+    WAIT_MS = 100
+};
 
 static dtlsl_config *
 config_new(void)
@@ -186,6 +198,682 @@ START_TEST(two_workers_share_a_port_and_stop)
 }
 END_TEST
 
+/* A client on a socket of its own */
+
+typedef struct peer {
+    client *c;
+    int fd;
+} peer;
+
+static uint16_t
+port_of(const dtlsl_listener *l)
+{
+    char text[DTLSL_ADDRESS_MAX];
+
+    ck_assert_int_gt(dtlsl_listener_address(l, text, sizeof(text)), 0);
+    return (uint16_t)atoi(strrchr(text, ':') + 1);
+}
+
+static struct sockaddr_in
+loopback(uint16_t port)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET};
+
+    name.sin_port = htons(port);
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return name;
+}
+
+static void
+peer_open(peer *p, uint16_t port, const client_options *options)
+{
+    struct sockaddr_in name = loopback(port);
+
+    p->c = client_new(options);
+    p->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    ck_assert_int_ge(p->fd, 0);
+    ck_assert_int_eq(connect(p->fd, (struct sockaddr *)&name, sizeof(name)),
+                     0);
+    client_step(p->c);
+}
+
+static void
+peer_close(peer *p)
+{
+    client_free(p->c);
+    close(p->fd);
+}
+
+static void
+peer_pump(peer *p)
+{
+    static uint8_t buf[20000];
+    packet out;
+    ssize_t n;
+
+    while ((n = recv(p->fd, buf, sizeof(buf), 0)) > 0)
+        client_feed(p->c, buf, (size_t)n);
+    while (client_take(p->c, &out)) {
+        ck_assert_int_ge(send(p->fd, out.data, out.len, MSG_NOSIGNAL), 0);
+        packet_free(&out);
+    }
+}
+
+/* A listener with a client, and the letters of the events that it told */
+
+typedef enum act {
+    NOTHING,
+    SEND,
+    CLOSE,
+    STOP,
+    FREE,
+    PULL /* back to pulling */
+} act;
+
+typedef struct scene {
+    dtlsl_listener *l; /* NULL: freed */
+    uv_loop_t loop;
+    int shared;
+    uint16_t port;
+    peer peer;
+    char log[128];
+    uint64_t conn;
+    char on; /* at this event do that */
+    act act;
+    int32_t result;
+    int port_free; /* when STOPPED was told */
+} scene;
+
+static int
+can_bind(uint16_t port)
+{
+    struct sockaddr_in name = loopback(port);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    int ok = bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
+
+    close(fd);
+    return ok;
+}
+
+static void
+do_act(scene *s, uint64_t conn)
+{
+    switch (s->act) {
+    case SEND:
+        s->result = dtlsl_conn_send(s->l, conn, (const uint8_t *)"more", 4);
+        break;
+    case CLOSE:
+        s->result = dtlsl_conn_close(s->l, conn);
+        break;
+    case STOP:
+        s->result = dtlsl_listener_stop(s->l);
+        break;
+    case FREE:
+        dtlsl_listener_free(s->l);
+        s->l = NULL;
+        break;
+    case PULL:
+        s->result = dtlsl_listener_on_event(s->l, NULL, NULL);
+        break;
+    default:
+        break;
+    }
+}
+
+static void
+scene_event(dtlsl_listener *l, const dtlsl_event *event, void *user)
+{
+    static const char letters[] = "?ODWCFHNS";
+    scene *s = user;
+    size_t at = strlen(s->log);
+
+    ck_assert_ptr_eq(l, s->l); /* also: nothing after free */
+    ck_assert_int_le(event->type, DTLSL_EVENT_STOPPED);
+    ck_assert_uint_lt(at + 1, sizeof(s->log));
+    s->log[at] = letters[event->type];
+    s->conn = event->conn;
+    if (event->type == DTLSL_EVENT_STOPPED)
+        s->port_free = can_bind(s->port);
+    if (event->type == DTLSL_EVENT_DATA && s->act == NOTHING)
+        ck_assert_int_eq(
+            dtlsl_conn_send(l, event->conn, event->data, event->len),
+            DTLSL_OK);
+    if (s->log[at] == s->on)
+        do_act(s, event->conn);
+}
+
+static void
+scene_options(dtlsl_config *config)
+{
+    ck_assert_int_eq(dtlsl_config_set(config, "events-hello", "1"), DTLSL_OK);
+}
+
+static void
+scene_open(scene *s, int shared, int pulling, const client_options *options)
+{
+    dtlsl_config *config = config_new();
+
+    memset(s, 0, sizeof(*s));
+    s->shared = shared;
+    scene_options(config);
+    if (shared)
+        ck_assert_int_eq(uv_loop_init(&s->loop), 0);
+    ck_assert_int_eq(
+        dtlsl_listener_new(&s->l, config, shared ? &s->loop : NULL), DTLSL_OK);
+    dtlsl_config_free(config);
+    if (!pulling)
+        ck_assert_int_eq(dtlsl_listener_on_event(s->l, scene_event, s),
+                         DTLSL_OK);
+    ck_assert_int_eq(dtlsl_listener_start(s->l, "127.0.0.1", 0), DTLSL_OK);
+    s->port = port_of(s->l);
+    peer_open(&s->peer, s->port, options);
+}
+
+static void
+scene_close(scene *s)
+{
+    dtlsl_listener_free(s->l);
+    peer_close(&s->peer);
+    if (!s->shared)
+        return;
+    uv_run(&s->loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&s->loop), 0);
+}
+
+static void
+run_listener(scene *s)
+{
+    const dtlsl_event *event;
+
+    if (s->shared) {
+        uv_run(&s->loop, UV_RUN_NOWAIT);
+        return;
+    }
+    ck_assert_int_ge(dtlsl_listener_poll(s->l, 0), 0);
+    while (s->l != NULL && (event = dtlsl_listener_next(s->l)) != NULL)
+        scene_event(s->l, event, s);
+}
+
+/* Waits until there is something to do, so that no turn is in vain. */
+static void
+turn(scene *s)
+{
+    int shared = s->shared, ms;
+    struct pollfd fds[2] = {{s->peer.fd, POLLIN, 0}, {0, POLLIN, 0}};
+
+    peer_pump(&s->peer);
+    if (s->l == NULL)
+        return;
+    fds[1].fd = shared ? uv_backend_fd(&s->loop) : dtlsl_listener_fd(s->l);
+    ms = shared ? uv_backend_timeout(&s->loop) : dtlsl_listener_timeout(s->l);
+    poll(fds, 2, ms < 0 || ms > WAIT_MS ? WAIT_MS : ms);
+    peer_pump(&s->peer);
+    run_listener(s);
+    peer_pump(&s->peer);
+}
+
+static int
+has(const scene *s, char letter)
+{
+    return strchr(s->log, letter) != NULL;
+}
+
+static void
+turn_until(scene *s, char letter)
+{
+    for (int i = 0; i < TURNS && !has(s, letter); i++)
+        turn(s);
+    ck_assert_msg(has(s, letter), "no %c behind \"%s\"", letter, s->log);
+}
+
+static void
+say(scene *s, const char *text)
+{
+    ck_assert_int_gt(client_write(s->peer.c, text, strlen(text)), 0);
+    peer_pump(&s->peer);
+}
+
+/* The ways of delivery: 0 shared loop, 1 callback and 2 pulling on a private
+ * one. */
+static void
+check_echo(int way)
+{
+    scene s;
+    size_t len;
+    const uint8_t *last;
+
+    scene_open(&s, way == 0, way == 2, NULL);
+    turn_until(&s, 'O');
+    for (int i = 0; i < TURNS && !client_is_open(s.peer.c); i++)
+        turn(&s);
+    say(&s, "hello");
+    for (int i = 0; i < TURNS && client_received(s.peer.c) == 0; i++)
+        turn(&s);
+    last = client_last(s.peer.c, &len);
+    ck_assert_uint_eq(len, 5);
+    ck_assert_mem_eq(last, "hello", 5);
+    client_shutdown(s.peer.c);
+    turn_until(&s, 'C');
+    ck_assert_int_eq(dtlsl_listener_stop(s.l), DTLSL_OK);
+    turn_until(&s, 'S');
+    ck_assert_str_eq(s.log, "HODCS");
+    ck_assert_int_eq(s.port_free, 1);
+    ck_assert_uint_eq(dtlsl_listener_counter(s.l, "opened"), 1);
+    ck_assert_uint_gt(dtlsl_listener_counter(s.l, "sent"), 3);
+    scene_close(&s);
+}
+
+START_TEST(a_client_is_echoed_on_a_shared_loop)
+{
+    check_echo(0);
+}
+END_TEST
+
+START_TEST(a_client_is_echoed_by_callback_on_a_private_loop)
+{
+    check_echo(1);
+}
+END_TEST
+
+START_TEST(a_client_is_echoed_by_pulling)
+{
+    check_echo(2);
+}
+END_TEST
+
+/* Stop with a connection: the client hears of it before STOPPED. */
+static void
+check_stop(int way)
+{
+    scene s;
+
+    scene_open(&s, way == 0, way == 2, NULL);
+    turn_until(&s, 'O');
+    ck_assert_int_eq(dtlsl_listener_stop(s.l), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_listener_stop(s.l), DTLSL_ERR_STATE);
+    turn_until(&s, 'S');
+    ck_assert_str_eq(s.log, "HOCS");
+    ck_assert_int_eq(s.port_free, 1);
+    peer_pump(&s.peer);
+    ck_assert_int_eq(client_is_closed(s.peer.c), 1);
+    scene_close(&s);
+}
+
+START_TEST(stop_tells_the_peers_and_frees_the_port_before_stopped)
+{
+    for (int way = 0; way < 3; way++)
+        check_stop(way);
+}
+END_TEST
+
+/* Calls of every kind in events of every kind */
+
+/* Drives a connection from HELLO to STOPPED, whatever 'act' changes. */
+static void
+play(scene *s)
+{
+    int said = 0, shut = 0, stopped = 0;
+
+    for (int i = 0; i < TURNS && s->l != NULL && !has(s, 'S'); i++) {
+        turn(s);
+        if (!said && client_is_open(s->peer.c)) {
+            say(s, "hello");
+            said = 1;
+        }
+        if (!shut && has(s, 'D')) {
+            client_shutdown(s->peer.c);
+            shut = 1;
+        }
+        if (s->l != NULL && !stopped &&
+            (has(s, 'C') || has(s, 'F') ||
+             (s->act == CLOSE && s->on == 'H' && has(s, 'H')))) {
+            dtlsl_listener_stop(s->l);
+            stopped = 1;
+        }
+    }
+}
+
+static unsigned
+count(const char *log, char letter)
+{
+    unsigned n = 0;
+
+    for (; *log != '\0'; log++)
+        n += *log == letter;
+    return n;
+}
+
+static void
+check_act(int shared, char on, act what)
+{
+    client_options none_shared = {.ciphers = "DHE-RSA-AES128-GCM-SHA256"};
+    scene s;
+    char last;
+
+    scene_open(&s, shared, 0, on == 'F' ? &none_shared : NULL);
+    s.on = on;
+    s.act = what;
+    play(&s);
+    ck_assert_msg(has(&s, on), "no %c in \"%s\"", on, s.log);
+    last = s.log[strlen(s.log) - 1];
+    ck_assert_msg(last == (what == FREE ? on : 'S'), "\"%s\" at %c, act %d",
+                  s.log, on, (int)what);
+    ck_assert_ptr_eq(s.l == NULL ? &s : NULL, what == FREE ? &s : NULL);
+    if (what != FREE)
+        ck_assert_uint_eq(count(s.log, 'O'), count(s.log, 'C'));
+    if (what == SEND || what == CLOSE)
+        ck_assert_int_eq(s.result == DTLSL_OK,
+                         on == 'O' || on == 'D' ||
+                             (on == 'H' && what == CLOSE));
+    if (what == STOP)
+        ck_assert_int_eq(s.result, on == 'S' ? DTLSL_ERR_STATE : DTLSL_OK);
+    scene_close(&s);
+}
+
+START_TEST(any_call_is_allowed_in_any_event)
+{
+    for (int shared = 0; shared < 2; shared++)
+        for (const char *on = "HODCFS"; *on != '\0'; on++)
+            for (act what = SEND; what <= FREE; what++)
+                check_act(shared, *on, what);
+}
+END_TEST
+
+/* Pulling */
+
+static void
+open_and_say(scene *s, int pulling, int n)
+{
+    scene_open(s, 0, pulling, NULL);
+    s->act = SEND;
+    turn_until(s, 'O');
+    for (int i = 0; i < TURNS && !client_is_open(s->peer.c); i++)
+        turn(s);
+    ck_assert_int_eq(client_is_open(s->peer.c), 1);
+    for (int i = 0; i < n; i++)
+        say(s, "hello");
+}
+
+START_TEST(nothing_is_read_while_events_are_not_pulled)
+{
+    scene s;
+    uint64_t before, after;
+
+    open_and_say(&s, 1, 40);
+    before = dtlsl_listener_counter(s.l, "received");
+    ck_assert_int_eq(dtlsl_listener_poll(s.l, -1), 1);
+    after = dtlsl_listener_counter(s.l, "received");
+    ck_assert_uint_le(after, before + 1);
+    for (int i = 0; i < 10; i++) {
+        ck_assert_int_eq(dtlsl_listener_poll(s.l, -1), 1);
+        ck_assert_int_eq(dtlsl_listener_timeout(s.l), 0);
+    }
+    ck_assert_uint_eq(dtlsl_listener_counter(s.l, "received"), after);
+    for (int i = 0; i < TURNS && count(s.log, 'D') < 40; i++)
+        turn(&s);
+    ck_assert_uint_eq(count(s.log, 'D'), 40);
+    scene_close(&s);
+}
+END_TEST
+
+START_TEST(an_event_stays_valid_until_the_next_is_pulled)
+{
+    scene s;
+    const dtlsl_event *event;
+
+    open_and_say(&s, 1, 2);
+    ck_assert_int_eq(dtlsl_listener_poll(s.l, -1), 1);
+    event = dtlsl_listener_next(s.l);
+    ck_assert_ptr_nonnull(event);
+    ck_assert_int_eq(dtlsl_listener_poll(s.l, 0), 1);
+    ck_assert_int_ge(dtlsl_listener_timeout(s.l), 0);
+    ck_assert_int_eq(event->type, DTLSL_EVENT_DATA);
+    ck_assert_mem_eq(event->data, "hello", 5);
+    event = dtlsl_listener_next(s.l);
+    ck_assert_ptr_nonnull(event);
+    ck_assert_int_eq(event->type, DTLSL_EVENT_DATA);
+    ck_assert_ptr_null(dtlsl_listener_next(s.l));
+    ck_assert_int_eq(dtlsl_listener_poll(s.l, 0), 0);
+    scene_close(&s);
+}
+END_TEST
+
+START_TEST(a_callback_set_late_gets_what_was_not_pulled)
+{
+    scene s;
+
+    open_and_say(&s, 1, 5);
+    ck_assert_int_eq(dtlsl_listener_poll(s.l, -1), 1);
+    ck_assert_ptr_nonnull(dtlsl_listener_next(s.l));
+    ck_assert_int_eq(dtlsl_listener_on_event(s.l, scene_event, &s), DTLSL_OK);
+    ck_assert_ptr_null(dtlsl_listener_next(s.l));
+    for (int i = 0; i < TURNS && count(s.log, 'D') < 4; i++)
+        turn(&s);
+    say(&s, "again");
+    for (int i = 0; i < TURNS && count(s.log, 'D') < 5; i++)
+        turn(&s);
+    ck_assert_str_eq(s.log, "HODDDDD");
+    scene_close(&s);
+}
+END_TEST
+
+START_TEST(a_callback_that_goes_back_to_pulling_loses_nothing)
+{
+    scene s;
+
+    open_and_say(&s, 0, 5);
+    s.on = 'D';
+    s.act = PULL;
+    for (int i = 0; i < TURNS && count(s.log, 'D') < 5; i++)
+        turn(&s);
+    ck_assert_int_eq(s.result, DTLSL_OK);
+    ck_assert_str_eq(s.log, "HODDDDD");
+    scene_close(&s);
+}
+END_TEST
+
+/* The last event is told by callback, though poll had found it for next. */
+START_TEST(a_callback_set_at_the_very_end_gets_stopped)
+{
+    dtlsl_listener *l = private_new();
+    int stopped = 0;
+
+    ck_assert_int_eq(dtlsl_listener_start(l, "127.0.0.1", 0), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_listener_stop(l), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_listener_poll(l, 0), 1);
+    ck_assert_int_eq(dtlsl_listener_on_event(l, on_event, &stopped), DTLSL_OK);
+    ck_assert_int_eq(stopped, 0);
+    ck_assert_int_eq(dtlsl_listener_timeout(l), 0);
+    ck_assert_int_eq(dtlsl_listener_poll(l, 0), 0);
+    ck_assert_int_eq(stopped, 1);
+    ck_assert_int_eq(dtlsl_listener_timeout(l), 60000);
+    dtlsl_listener_free(l);
+}
+END_TEST
+
+/* An embedding loop must not spin: after a poll there is time to wait. */
+static void
+check_rest(scene *s)
+{
+    struct pollfd fd = {dtlsl_listener_fd(s->l), POLLIN, 0};
+
+    for (int i = 0; i < 3; i++) {
+        run_listener(s);
+        dtlsl_listener_timeout(s->l);
+    }
+    for (int i = 0; i < 3; i++) {
+        run_listener(s);
+        ck_assert_int_gt(dtlsl_listener_timeout(s->l), 0);
+    }
+    ck_assert_int_eq(poll(&fd, 1, 0), 0);
+}
+
+START_TEST(an_idle_private_loop_rests_until_its_fd_is_readable)
+{
+    scene s;
+    struct pollfd fd = {0, POLLIN, 0};
+
+    for (int pulling = 0; pulling < 2; pulling++) {
+        open_and_say(&s, pulling, 0);
+        fd.fd = dtlsl_listener_fd(s.l);
+        check_rest(&s);
+        say(&s, "hello");
+        ck_assert_int_eq(poll(&fd, 1, 10000), 1);
+        run_listener(&s);
+        ck_assert_str_eq(s.log, "HOD");
+        check_rest(&s);
+        scene_close(&s);
+    }
+}
+END_TEST
+
+START_TEST(a_send_outside_of_events_leaves_at_once)
+{
+    scene s;
+    struct pollfd fd = {0, POLLIN, 0};
+
+    open_and_say(&s, 1, 0);
+    fd.fd = s.peer.fd;
+    ck_assert_int_eq(dtlsl_conn_send(s.l, s.conn, (const uint8_t *)"news", 4),
+                     DTLSL_OK);
+    ck_assert_int_eq(poll(&fd, 1, 10000), 1);
+    peer_pump(&s.peer);
+    ck_assert_uint_eq(client_received(s.peer.c), 1);
+    ck_assert_int_eq(dtlsl_conn_close(s.l, s.conn), DTLSL_OK);
+    ck_assert_int_eq(poll(&fd, 1, 10000), 1);
+    peer_pump(&s.peer);
+    ck_assert_int_eq(client_is_closed(s.peer.c), 1);
+    turn_until(&s, 'C');
+    scene_close(&s);
+}
+END_TEST
+
+/* Sockets of the caller */
+
+static int
+refused_fd(int fd, const char *why)
+{
+    dtlsl_listener *l = private_new();
+    int ok = dtlsl_listener_start_fd(l, fd) == DTLSL_ERR_ARGUMENT &&
+             strstr(dtlsl_listener_error(l), why) != NULL;
+
+    dtlsl_listener_free(l);
+    return ok;
+}
+
+START_TEST(a_descriptor_that_cannot_serve_is_refused_with_a_text)
+{
+    int tcp = socket(AF_INET, SOCK_STREAM, 0);
+    int local = socket(AF_UNIX, SOCK_DGRAM, 0);
+    int unbound = socket(AF_INET, SOCK_DGRAM, 0);
+
+    ck_assert_int_eq(refused_fd(-1, "no UDP socket"), 1);
+    ck_assert_int_eq(refused_fd(tcp, "no UDP socket"), 1);
+    ck_assert_int_eq(refused_fd(local, "no UDP socket"), 1);
+    ck_assert_int_eq(refused_fd(unbound, "bind"), 1);
+    close(tcp);
+    close(local);
+    close(unbound);
+}
+END_TEST
+
+START_TEST(a_descriptor_stays_the_callers)
+{
+    struct sockaddr_in name = loopback(0);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    scene s = {0};
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    s.l = private_new();
+    ck_assert_int_eq(dtlsl_listener_start_fd(s.l, fd), DTLSL_OK);
+    ck_assert_int_ne(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
+    peer_open(&s.peer, port_of(s.l), NULL);
+    turn_until(&s, 'O');
+    ck_assert_int_eq(dtlsl_listener_stop(s.l), DTLSL_OK);
+    turn_until(&s, 'S');
+    ck_assert_int_ge(fcntl(fd, F_GETFL), 0);
+    close(fd); /* allowed now */
+    ck_assert_int_eq(dtlsl_listener_poll(s.l, 0), 0);
+    scene_close(&s);
+}
+END_TEST
+
+/* Workers */
+
+START_TEST(two_workers_serve_the_clients_of_one_port)
+{
+    enum {
+        PEERS = 8
+    };
+    dtlsl_config *config = config_new();
+    const dtlsl_event *event;
+    dtlsl_listener *l[2];
+    peer peers[PEERS];
+    unsigned open = 0;
+
+    ck_assert_int_eq(dtlsl_config_set(config, "workers", "2"), DTLSL_OK);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(dtlsl_listener_new(&l[i], config, NULL), DTLSL_OK);
+        ck_assert_int_eq(dtlsl_listener_start(l[i], "127.0.0.1", 0), DTLSL_OK);
+    }
+    dtlsl_config_free(config);
+    for (int i = 0; i < PEERS; i++)
+        peer_open(&peers[i], port_of(l[0]), NULL);
+    for (int round = 0; round < TURNS && open < PEERS; round++) {
+        peer_pump(&peers[open]); /* one by one: accepts are rationed */
+        for (int i = 0; i < 2; i++) {
+            ck_assert_int_ge(dtlsl_listener_poll(l[i], 1), 0);
+            while ((event = dtlsl_listener_next(l[i])) != NULL)
+                open += event->type == DTLSL_EVENT_OPEN;
+        }
+    }
+    ck_assert_uint_eq(open, PEERS);
+    for (int i = 0; i < PEERS; i++)
+        peer_close(&peers[i]);
+    dtlsl_listener_free(l[0]);
+    dtlsl_listener_free(l[1]);
+}
+END_TEST
+
+START_TEST(null_has_its_code_everywhere)
+{
+    char text[8];
+    uint64_t tag = dtlsl_conn_tag(NULL, 1);
+
+    ck_assert_uint_eq(tag, 0);
+    ck_assert_int_eq(dtlsl_listener_start(NULL, NULL, 0), DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(dtlsl_listener_start_fd(NULL, 0), DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(dtlsl_listener_stop(NULL), DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(dtlsl_listener_poll(NULL, 0), DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(dtlsl_listener_reload(NULL), DTLSL_ERR_ARGUMENT);
+    ck_assert_ptr_null(dtlsl_listener_next(NULL));
+    ck_assert_str_eq(dtlsl_listener_error(NULL), "");
+    ck_assert_int_eq(dtlsl_conn_peer(NULL, 1, text, sizeof(text)),
+                     DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(dtlsl_conn_close(NULL, 1), DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(dtlsl_conn_mtu(NULL, 1), DTLSL_ERR_ARGUMENT);
+    ck_assert_ptr_null(dtlsl_conn_ssl(NULL, 1));
+}
+END_TEST
+
+START_TEST(counters_answer_in_any_state)
+{
+    dtlsl_listener *l = private_new();
+    char text[8192];
+
+    ck_assert_uint_eq(dtlsl_listener_counter(l, "received"), 0);
+    ck_assert_uint_eq(dtlsl_listener_counter(l, "no_such_counter"), 0);
+    ck_assert_int_gt(
+        dtlsl_listener_counters(l, DTLSL_FORMAT_JSON, text, sizeof(text)), 0);
+    ck_assert_ptr_nonnull(strstr(text, "\"received\""));
+    ck_assert_int_eq(dtlsl_listener_counters(l, DTLSL_FORMAT_JSON, text, 4),
+                     DTLSL_ERR_SPACE);
+    ck_assert_str_eq(dtlsl_listener_counter_name(0), "received");
+    ck_assert_ptr_null(dtlsl_listener_counter_name(10000));
+    dtlsl_listener_free(l);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -198,6 +886,23 @@ main(void)
         stop_gives_stopped_by_callback,
         free_is_allowed_in_the_last_event,
         two_workers_share_a_port_and_stop,
+        a_client_is_echoed_on_a_shared_loop,
+        a_client_is_echoed_by_callback_on_a_private_loop,
+        a_client_is_echoed_by_pulling,
+        stop_tells_the_peers_and_frees_the_port_before_stopped,
+        any_call_is_allowed_in_any_event,
+        nothing_is_read_while_events_are_not_pulled,
+        an_event_stays_valid_until_the_next_is_pulled,
+        a_callback_set_late_gets_what_was_not_pulled,
+        a_callback_that_goes_back_to_pulling_loses_nothing,
+        a_callback_set_at_the_very_end_gets_stopped,
+        an_idle_private_loop_rests_until_its_fd_is_readable,
+        a_send_outside_of_events_leaves_at_once,
+        a_descriptor_that_cannot_serve_is_refused_with_a_text,
+        a_descriptor_stays_the_callers,
+        two_workers_serve_the_clients_of_one_port,
+        null_has_its_code_everywhere,
+        counters_answer_in_any_state,
     };
 
     return test_main(
