@@ -3,8 +3,8 @@
  *
  *     echo [-o NAME=VALUE]... HOST PORT
  *
- * HOST is a numeric address or "-" for all; PORT 0 picks one. SIGUSR1 prints
- * the counters, SIGINT and SIGTERM stop. dtlslisten-config(5) has the options.
+ * HOST is a numeric address, "-" or "*" for all; PORT 0 picks one. SIGUSR1
+ * prints the counters, SIGINT and SIGTERM stop; see dtlslisten-config(5).
  */
 #include <dtlslisten/dtlslisten.h>
 #include <getopt.h>
@@ -77,9 +77,7 @@ read_options(int argc, char **argv)
 
     if (dtlsl_config_new(&config) < 0)
         refuse("cannot make a config");
-    while ((c = getopt(argc, argv, "o:")) != -1) {
-        if (c != 'o')
-            refuse("usage: echo [-o NAME=VALUE]... HOST PORT");
+    while ((c = getopt(argc, argv, "o:")) == 'o') {
         value = strchr(optarg, '=');
         if (value == NULL)
             refuse("-o takes NAME=VALUE");
@@ -87,9 +85,26 @@ read_options(int argc, char **argv)
         if (dtlsl_config_set(config, optarg, value) < 0)
             refuse(dtlsl_config_error(config));
     }
-    if (argc - optind != 2)
+    if (c != -1 || argc - optind != 2)
         refuse("usage: echo [-o NAME=VALUE]... HOST PORT");
     return config;
+}
+
+static const char *
+read_host(const char *text)
+{
+    return strcmp(text, "-") == 0 || strcmp(text, "*") == 0 ? NULL : text;
+}
+
+static uint16_t
+read_port(const char *text)
+{
+    char *end;
+    long port = strtol(text, &end, 10);
+
+    if (end == text || *end != '\0' || port < 0 || port > UINT16_MAX)
+        refuse("PORT is a number from 0 to 65535");
+    return (uint16_t)port;
 }
 
 int
@@ -97,7 +112,8 @@ main(int argc, char **argv)
 {
     uv_loop_t *loop = uv_default_loop();
     dtlsl_config *config = read_options(argc, argv);
-    const char *host = argv[optind];
+    const char *host = read_host(argv[optind]);
+    uint16_t port = read_port(argv[optind + 1]);
     char address[DTLSL_ADDRESS_MAX];
     dtlsl_listener *listener;
 
@@ -105,8 +121,7 @@ main(int argc, char **argv)
         refuse(dtlsl_config_error(config));
     dtlsl_config_free(config);
     dtlsl_listener_on_event(listener, on_event, NULL);
-    if (dtlsl_listener_start(listener, strcmp(host, "-") ? host : NULL,
-                             (uint16_t)atoi(argv[optind + 1])) < 0)
+    if (dtlsl_listener_start(listener, host, port) < 0)
         refuse(dtlsl_listener_error(listener));
     watch_signals(loop, listener);
     dtlsl_listener_address(listener, address, sizeof(address));
