@@ -577,6 +577,30 @@ dtlsl__config_settings(const dtlsl_config *config)
     return &config->settings;
 }
 
+/* The greatest number among the strategies' options of that name. */
+static uint64_t
+greatest_cookie_option(const dtlsl_config *config, const char *name,
+                       uint64_t otherwise)
+{
+    uint64_t greatest = otherwise;
+
+    for (size_t i = 0; i < config->n_cookie_options; i++) {
+        const char *key = config->cookie_options[i].key;
+        const char *dot = strchr(key, '.');
+        uint64_t value = strtoull(config->cookie_options[i].value, NULL, 10);
+        if (strcmp(dot == NULL ? key : dot + 1, name) == 0 && value > greatest)
+            greatest = value;
+    }
+    return greatest;
+}
+
+uint64_t
+dtlsl__config_cookie_life_ms(const dtlsl_config *config)
+{
+    return greatest_cookie_option(config, "lifetime-ms", 120000) +
+           2 * greatest_cookie_option(config, "skew-ms", 60000);
+}
+
 static const char *
 first_tls_option(const dtlsl_config *config)
 {

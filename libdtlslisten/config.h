@@ -43,6 +43,10 @@ int32_t dtlsl__config_ssl_ctx(dtlsl_config *config, struct ssl_ctx_st **out);
  * SSL_CTX comes with a reference of its own: dtlsl__tls_ctx_free it. */
 int32_t dtlsl__config_reload(dtlsl_config *config);
 
+/* The longest that a cookie may be accepted after it was minted: lifetime and
+ * twice the clock skew of the options, or of the bundled strategies. */
+uint64_t dtlsl__config_cookie_life_ms(const dtlsl_config *config);
+
 /* The chain of cookie strategies that the options ask for. Yours. */
 int32_t dtlsl__config_chain(dtlsl_config *config, const dtlsl_now *now,
                             dtlsl__chain **out);

@@ -44,14 +44,10 @@ void
 dtlsl__engine_end(dtlsl__engine *engine, dtlsl__session *session,
                   int32_t status, const char *text)
 {
-    uint64_t age = engine->now.mono_ms - session->created_ms;
-
     if (session->state == DTLSL__ENDING)
         return;
-    if (session->conn != NULL && dtlsl__conn_progressed(session->conn) &&
-        age < 300000)
-        dtlsl__peers_spend(&engine->peers, &session->path, session->hello_id,
-                           engine->now.mono_ms);
+    if (session->conn != NULL && dtlsl__conn_progressed(session->conn))
+        dtlsl__peers_spend(&engine->peers, session, engine->now.mono_ms);
     session->status = status;
     snprintf(session->text, sizeof(session->text), "%s", text);
     if (engine->accepted == session)
@@ -278,26 +274,23 @@ static void
 judge(dtlsl__engine *engine, const dtlsl__datagram *datagram,
       const dtlsl__hello *hello)
 {
-    uint8_t reply[DTLSL_REPLY_MAX];
     dtlsl_verdict verdict;
     dtlsl__hello own;
     uint8_t *room;
 
+    engine->out_path = &datagram->path;
+    engine->out_socket = datagram->socket;
+    room = dtlsl__engine_reserve(engine, DTLSL_REPLY_MAX);
     verdict.size = sizeof(verdict);
-    verdict.reply = reply;
-    verdict.reply_cap = sizeof(reply);
-    if (dtlsl__gate_judge(engine->gate, &datagram->path, datagram->data,
-                          datagram->len, &engine->now, &verdict) < 0)
-        return;
-    if (verdict.action == DTLSL_REPLY) {
-        engine->out_path = &datagram->path;
-        engine->out_socket = datagram->socket;
-        room = dtlsl__engine_reserve(engine, verdict.reply_len);
-        if (room == NULL)
-            count(engine, DTLSL__N_SEND_DROPPED);
-        else
-            memcpy(room, reply, verdict.reply_len);
-    }
+    verdict.reply = room != NULL ? room : engine->scratch;
+    verdict.reply_cap = DTLSL_REPLY_MAX;
+    dtlsl__gate_judge(engine->gate, &datagram->path, datagram->data,
+                      datagram->len, &engine->now, &verdict);
+    if (room != NULL)
+        dtlsl__engine_trim(
+            engine, verdict.action == DTLSL_REPLY ? verdict.reply_len : 0);
+    else if (verdict.action == DTLSL_REPLY)
+        count(engine, DTLSL__N_SEND_DROPPED);
     if (verdict.action != DTLSL_ACCEPT)
         return;
     if (hello == NULL) {
@@ -456,7 +449,6 @@ opened(dtlsl__engine *engine, dtlsl__session *session)
         count(engine, DTLSL__N_REPLACED);
         dtlsl__engine_end(engine, old, DTLSL_CLOSE_REPLACED,
                           "the peer made a new handshake");
-        engine->opening = session;
     }
     schedule(engine, session);
 }
@@ -547,11 +539,10 @@ begin_session(dtlsl__engine *engine)
 {
     dtlsl__session *session = engine->accepted;
 
-    if (engine->settings->events_hello && !session->writable) {
-        session->writable = 1;
+    if (engine->settings->events_hello && !session->told_hello) {
+        session->told_hello = 1;
         return say(engine, DTLSL_EVENT_HELLO, session, NULL, 0);
     }
-    session->writable = 0;
     start_session(engine);
     return NULL;
 }
@@ -654,7 +645,13 @@ expire_session(dtlsl__engine *engine, dtlsl__session *session)
                           "idle for too long");
         return;
     }
-    if (session->conn == NULL || session->retransmit_ms > now ||
+    if (session->state == DTLSL__VERIFIED) {
+        /* the application still thinks about its HELLO */
+        dtlsl__peers_schedule(&engine->peers, session,
+                              now + settings->handshake_timeout_ms);
+        return;
+    }
+    if (session->retransmit_ms > now ||
         now >= session->created_ms + settings->handshake_timeout_ms) {
         give_up(engine, session, DTLSL_CLOSE_TIMEOUT,
                 "no Finished within the handshake timeout");
@@ -699,7 +696,8 @@ dtlsl__engine_new(dtlsl__engine **out, dtlsl_config *config,
 
     if (engine == NULL)
         return dtlsl__config_fail(config, DTLSL_ERR_NOMEM, "out of memory");
-    err = dtlsl__peers_init(&engine->peers, now->mono_ms);
+    err = dtlsl__peers_init(
+        &engine->peers, dtlsl__config_cookie_life_ms(config), now->mono_ms);
     if (err < 0) {
         free(engine);
         return dtlsl__config_fail(config, err, "%s", dtlsl_strerror(err));

@@ -22,6 +22,17 @@ dtlsl__engine_reserve(void *ctx, size_t len)
 }
 
 void
+dtlsl__engine_trim(dtlsl__engine *engine, size_t len)
+{
+    dtlsl__output *output = &engine->outputs[engine->n_outputs - 1];
+
+    output->len = (uint32_t)len;
+    engine->arena_len = output->offset + len;
+    if (len == 0)
+        engine->n_outputs--;
+}
+
+void
 dtlsl__engine_speak_for(dtlsl__engine *engine, const dtlsl__session *session)
 {
     engine->out_path = &session->path;

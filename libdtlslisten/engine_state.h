@@ -66,6 +66,8 @@ struct dtlsl__engine {
 
 /* engine_output.c: room for a datagram of the session that speaks. */
 uint8_t *dtlsl__engine_reserve(void *engine, size_t len);
+/* Cuts the newest to len bytes; 0: takes it back. */
+void dtlsl__engine_trim(dtlsl__engine *engine, size_t len);
 void dtlsl__engine_speak_for(dtlsl__engine *engine,
                              const dtlsl__session *session);
 

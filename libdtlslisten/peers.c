@@ -12,16 +12,17 @@ enum {
     HEAP_START = 64,
     SPENT_SLOTS = 16384, /* per generation; a power of two */
     SPENT_MAX = 12288,   /* then the next generation begins */
-    SPENT_MS = 300000,   /* at least two lifetimes of a cookie by default */
     SHARE = 4,           /* of the half-opens: one prefix's part is 1/4 */
     WIDE = 4             /* a /48 gets this many times what a /64 gets */
 };
 
 int32_t
-dtlsl__peers_init(dtlsl__peers *peers, uint64_t mono_ms)
+dtlsl__peers_init(dtlsl__peers *peers, uint64_t cookie_life_ms,
+                  uint64_t mono_ms)
 {
     memset(peers, 0, sizeof(*peers));
     peers->spent_ms = mono_ms;
+    peers->spent_life_ms = cookie_life_ms;
     peers->heap_cap = HEAP_START;
     peers->heap = calloc(HEAP_START, sizeof(*peers->heap));
     peers->spent[0] = calloc(SPENT_SLOTS, sizeof(*peers->spent[0]));
@@ -425,14 +426,16 @@ spent_slot(uint64_t *slots, uint64_t key)
 }
 
 void
-dtlsl__peers_spend(dtlsl__peers *peers, const dtlsl_path *path,
-                   const uint8_t hello_id[DTLSL_HELLO_ID_LEN],
+dtlsl__peers_spend(dtlsl__peers *peers, const dtlsl__session *session,
                    uint64_t mono_ms)
 {
-    uint64_t key = spent_key(peers, path, hello_id);
+    uint64_t key = spent_key(peers, &session->path, session->hello_id);
     uint64_t *slot;
 
-    if (peers->n_spent >= SPENT_MAX || mono_ms - peers->spent_ms > SPENT_MS) {
+    if (mono_ms - session->created_ms > peers->spent_life_ms)
+        return; /* its cookie is over, too */
+    if (peers->n_spent >= SPENT_MAX ||
+        mono_ms - peers->spent_ms > peers->spent_life_ms) {
         uint64_t *oldest = peers->spent[1];
         peers->spent[1] = peers->spent[0];
         peers->spent[0] = oldest;

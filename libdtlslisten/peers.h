@@ -51,11 +51,12 @@ typedef struct dtlsl__session {
     uint32_t cookie_age_ms;
     uint32_t app_len;
     uint8_t app[DTLSL_COOKIE_APP_MAX];
-    int32_t was_open;  /* the handshake is complete */
-    int32_t told_open; /* ... and OPEN is out: the last event is CLOSE */
-    int32_t busy;      /* a send was refused: WRITABLE is due */
-    int32_t writable;  /* ... and may be said now */
-    int32_t status;    /* of the last event */
+    int32_t was_open;   /* the handshake is complete */
+    int32_t told_hello; /* HELLO is out */
+    int32_t told_open;  /* ... and OPEN is out: the last event is CLOSE */
+    int32_t busy;       /* a send was refused: WRITABLE is due */
+    int32_t writable;   /* ... and may be said now */
+    int32_t status;     /* of the last event */
     char text[DTLSL__TEXT_MAX];
 
     dtlsl__prefix *prefix[2];
@@ -82,11 +83,13 @@ typedef struct dtlsl__peers {
     size_t heap_cap;
     uint64_t *spent[2]; /* hellos of ended sessions, two generations */
     uint32_t n_spent;
-    uint64_t spent_ms; /* when the present generation began */
+    uint64_t spent_ms;      /* when the present generation began */
+    uint64_t spent_life_ms; /* how long a cookie can be valid */
 } dtlsl__peers;
 
 /* DTLSL_ERR_NOMEM or DTLSL_ERR_RANDOM. */
-int32_t dtlsl__peers_init(dtlsl__peers *peers, uint64_t mono_ms);
+int32_t dtlsl__peers_init(dtlsl__peers *peers, uint64_t cookie_life_ms,
+                          uint64_t mono_ms);
 /* Every session must be gone. */
 void dtlsl__peers_done(dtlsl__peers *peers);
 
@@ -126,8 +129,7 @@ dtlsl__session *dtlsl__peers_next_due(const dtlsl__peers *peers);
 
 /* Hellos that had their connection (a bounded set over a cookie's lifetime):
  * remember one, ask for one. */
-void dtlsl__peers_spend(dtlsl__peers *peers, const dtlsl_path *path,
-                        const uint8_t hello_id[DTLSL_HELLO_ID_LEN],
+void dtlsl__peers_spend(dtlsl__peers *peers, const dtlsl__session *session,
                         uint64_t mono_ms);
 int dtlsl__peers_spent(const dtlsl__peers *peers, const dtlsl_path *path,
                        const uint8_t hello_id[DTLSL_HELLO_ID_LEN]);

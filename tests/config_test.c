@@ -651,10 +651,27 @@ START_TEST(the_default_strategy_opens)
 }
 END_TEST
 
+START_TEST(a_cookies_life_is_its_lifetime_and_twice_the_skew)
+{
+    dtlsl_config *config;
+
+    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
+    ck_assert_uint_eq(dtlsl__config_cookie_life_ms(config), 240000);
+    ck_assert_int_eq(
+        dtlsl_config_set(config, "cookie.hmac.lifetime-ms", "3000000"),
+        DTLSL_OK);
+    ck_assert_int_eq(dtlsl_config_set(config, "cookie.skew-ms", "300000"),
+                     DTLSL_OK);
+    ck_assert_uint_eq(dtlsl__config_cookie_life_ms(config), 3600000);
+    dtlsl_config_free(config);
+}
+END_TEST
+
 int
 main(void)
 {
     const TTest *const tests[] = {
+        a_cookies_life_is_its_lifetime_and_twice_the_skew,
         a_new_config_has_the_defaults,
         numbers_are_taken_in_their_range_only,
         numbers_are_digits_and_nothing_else,

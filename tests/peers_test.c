@@ -37,7 +37,7 @@ START_TEST(a_session_is_found_by_path_and_by_id)
     dtlsl_path a = path_of(1, 1000), b = path_of(1, 1001);
     dtlsl__session *session;
 
-    ck_assert_int_eq(dtlsl__peers_init(&peers, 0), DTLSL_OK);
+    ck_assert_int_eq(dtlsl__peers_init(&peers, 1000, 0), DTLSL_OK);
     session = dtlsl__peers_add(&peers, &a, NULL, 5);
     ck_assert_ptr_nonnull(session);
     ck_assert_ptr_eq(dtlsl__peers_find(&peers, &a), session);
@@ -57,7 +57,7 @@ START_TEST(a_successor_takes_the_path_over)
     dtlsl_path a = path_of(1, 1000);
     dtlsl__session *old, *new;
 
-    ck_assert_int_eq(dtlsl__peers_init(&peers, 0), DTLSL_OK);
+    ck_assert_int_eq(dtlsl__peers_init(&peers, 1000, 0), DTLSL_OK);
     old = dtlsl__peers_add(&peers, &a, NULL, 0);
     new = dtlsl__peers_add(&peers, &a, old, 0);
     ck_assert_ptr_eq(dtlsl__peers_find(&peers, &a), old);
@@ -81,7 +81,7 @@ START_TEST(deadlines_come_in_order)
     dtlsl__session *session[N];
     uint64_t last = 0;
 
-    ck_assert_int_eq(dtlsl__peers_init(&peers, 0), DTLSL_OK);
+    ck_assert_int_eq(dtlsl__peers_init(&peers, 1000, 0), DTLSL_OK);
     for (uint16_t i = 0; i < N; i++) {
         dtlsl_path path = path_of((uint8_t)(i % 250), (uint16_t)(1000 + i));
         session[i] = dtlsl__peers_add(&peers, &path, NULL, 0);
@@ -104,14 +104,44 @@ END_TEST
 START_TEST(a_spent_hello_is_known_for_its_path_only)
 {
     dtlsl__peers peers;
-    dtlsl_path a = path_of(1, 1000), b = path_of(2, 1000);
-    uint8_t id[DTLSL_HELLO_ID_LEN] = {7};
+    dtlsl__session session = {.path = path_of(1, 1000), .hello_id = {7}};
+    dtlsl_path other = path_of(2, 1000);
 
-    ck_assert_int_eq(dtlsl__peers_init(&peers, 0), DTLSL_OK);
-    ck_assert(!dtlsl__peers_spent(&peers, &a, id));
-    dtlsl__peers_spend(&peers, &a, id, 10);
-    ck_assert(dtlsl__peers_spent(&peers, &a, id));
-    ck_assert(!dtlsl__peers_spent(&peers, &b, id));
+    ck_assert_int_eq(dtlsl__peers_init(&peers, 1000, 0), DTLSL_OK);
+    ck_assert(!dtlsl__peers_spent(&peers, &session.path, session.hello_id));
+    dtlsl__peers_spend(&peers, &session, 10);
+    ck_assert(dtlsl__peers_spent(&peers, &session.path, session.hello_id));
+    ck_assert(!dtlsl__peers_spent(&peers, &other, session.hello_id));
+    dtlsl__peers_done(&peers);
+}
+END_TEST
+
+START_TEST(a_spent_hello_is_known_for_a_cookies_life)
+{
+    dtlsl__peers peers;
+    dtlsl__session first = {.path = path_of(1, 1000), .hello_id = {1}};
+    dtlsl__session later = {.path = path_of(2, 1000), .hello_id = {2}};
+
+    ck_assert_int_eq(dtlsl__peers_init(&peers, 1000, 0), DTLSL_OK);
+    dtlsl__peers_spend(&peers, &first, 1000);
+    later.created_ms = 1900;
+    dtlsl__peers_spend(&peers, &later, 2000);
+    ck_assert(dtlsl__peers_spent(&peers, &first.path, first.hello_id));
+    later.created_ms = 3900;
+    dtlsl__peers_spend(&peers, &later, 4000);
+    ck_assert(!dtlsl__peers_spent(&peers, &first.path, first.hello_id));
+    dtlsl__peers_done(&peers);
+}
+END_TEST
+
+START_TEST(a_session_older_than_its_cookie_spends_nothing)
+{
+    dtlsl__peers peers;
+    dtlsl__session session = {.path = path_of(1, 1000), .hello_id = {1}};
+
+    ck_assert_int_eq(dtlsl__peers_init(&peers, 1000, 0), DTLSL_OK);
+    dtlsl__peers_spend(&peers, &session, 1001);
+    ck_assert(!dtlsl__peers_spent(&peers, &session.path, session.hello_id));
     dtlsl__peers_done(&peers);
 }
 END_TEST
@@ -120,14 +150,13 @@ END_TEST
 START_TEST(spent_hellos_are_bounded)
 {
     dtlsl__peers peers;
-    dtlsl_path a = path_of(1, 1000);
-    uint8_t id[DTLSL_HELLO_ID_LEN] = {0};
+    dtlsl__session session = {.path = path_of(1, 1000)};
 
-    ck_assert_int_eq(dtlsl__peers_init(&peers, 0), DTLSL_OK);
+    ck_assert_int_eq(dtlsl__peers_init(&peers, 1000, 0), DTLSL_OK);
     for (uint32_t i = 0; i < 100000; i++) {
-        memcpy(id, &i, sizeof(i));
-        dtlsl__peers_spend(&peers, &a, id, i / 1000);
-        ck_assert(dtlsl__peers_spent(&peers, &a, id));
+        memcpy(session.hello_id, &i, sizeof(i));
+        dtlsl__peers_spend(&peers, &session, i / 1000);
+        ck_assert(dtlsl__peers_spent(&peers, &session.path, session.hello_id));
     }
     dtlsl__peers_done(&peers);
 }
@@ -142,6 +171,8 @@ main(void)
         a_successor_takes_the_path_over,
         deadlines_come_in_order,
         a_spent_hello_is_known_for_its_path_only,
+        a_spent_hello_is_known_for_a_cookies_life,
+        a_session_older_than_its_cookie_spends_nothing,
         spent_hellos_are_bounded,
     };
 
