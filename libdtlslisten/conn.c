@@ -14,10 +14,10 @@
 #include <sys/time.h>
 
 enum {
-    EARLY_RECORDS = 4,  /* of epoch 1 before ChangeCipherSpec */
-    MIN_PROTECTED = 16, /* shortest AEAD record: ChaCha20, CCM8 */
-    MIN_NONCED = 24,    /* with an explicit nonce: GCM, CCM */
-    MAX_KEY_EXCHANGE = 1024,
+    EARLY_RECORDS = 4,       /* of epoch 1 before ChangeCipherSpec */
+    MIN_PROTECTED = 16,      /* shortest AEAD record: ChaCha20, CCM8 */
+    MIN_NONCED = 24,         /* with an explicit nonce: GCM, CCM */
+    MAX_KEY_EXCHANGE = 2048, /* an ffdhe8192 one has 1026 bytes */
     MAX_HELLO = 16384,
     RECORD_OVERHEAD = 128
 };
@@ -33,6 +33,7 @@ struct dtlsl__conn {
     uint8_t open;
     uint8_t over;
     uint8_t reading; /* plaintext may be waiting in the SSL */
+    uint8_t bare;    /* its buffers were given back */
     uint8_t change_seen;
     uint8_t progressed;
     uint8_t early; /* epoch-1 records taken before ChangeCipherSpec */
@@ -357,17 +358,34 @@ dtlsl__conn_feed(dtlsl__conn *conn, const dtlsl__record *record)
     return 1;
 }
 
-/* Reads one datagram of the application's. */
+/* libssl 3.0 dereferences the buffers that SSL_free_buffers took when it
+ * writes next. */
+static void
+take_buffers(dtlsl__conn *conn)
+{
+    if (conn->bare && SSL_alloc_buffers(conn->ssl))
+        conn->bare = 0;
+}
+
+/* Reads one datagram of the application's. Junk swept over idle sessions must
+ * not leave the buffers behind that OpenSSL took to look at it. */
 static int32_t
 read_plaintext(dtlsl__conn *conn, uint8_t *plain, size_t cap, size_t *len)
 {
-    int result = SSL_read_ex(conn->ssl, plain, cap, len);
+    int fresh = conn->io.in != NULL, result;
+
+    take_buffers(conn);
+    result = SSL_read_ex(conn->ssl, plain, cap, len);
 
     if (result == 1)
         return DTLSL__STEP_DATA;
     conn->reading = 0;
     conn->io.in = NULL;
-    return examine(conn, result) ? DTLSL__STEP_END : DTLSL__STEP_DONE;
+    if (examine(conn, result))
+        return DTLSL__STEP_END;
+    if (fresh)
+        conn->bare = (uint8_t)SSL_free_buffers(conn->ssl);
+    return DTLSL__STEP_DONE;
 }
 
 int32_t
@@ -445,6 +463,7 @@ dtlsl__conn_send(dtlsl__conn *conn, const uint8_t *data, size_t len)
     if (len > (size_t)dtlsl__conn_mtu(conn))
         return DTLSL_ERR_TOOBIG;
     dtlsl__tls_enter(&errors);
+    take_buffers(conn);
     result = SSL_write_ex(conn->ssl, data, len, &written);
     dtlsl__tls_leave(&errors);
     return result == 1 ? (int32_t)written : DTLSL_ERR_TLS;
@@ -458,6 +477,7 @@ dtlsl__conn_close_notify(dtlsl__conn *conn)
     if (!conn->open)
         return;
     dtlsl__tls_enter(&errors);
+    take_buffers(conn);
     if (!(SSL_get_shutdown(conn->ssl) & SSL_SENT_SHUTDOWN))
         SSL_shutdown(conn->ssl);
     dtlsl__tls_leave(&errors);
