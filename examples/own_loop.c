@@ -249,6 +249,9 @@ self_sign(void)
     X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
     X509_gmtime_adj(X509_getm_notAfter(cert), 365L * 24 * 3600);
     X509_set_pubkey(cert, key);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
+                               (const uint8_t *)"localhost", -1, -1, 0);
+    X509_set_issuer_name(cert, X509_get_subject_name(cert));
     if (X509_sign(cert, key, EVP_sha256()) == 0 ||
         SSL_CTX_use_certificate(ssl_ctx, cert) != 1 ||
         SSL_CTX_use_PrivateKey(ssl_ctx, key) != 1)

@@ -82,7 +82,8 @@ enum {
  * the call; the rest is written by it. */
 typedef struct dtlsl_verdict {
     uint32_t size;       /* sizeof(dtlsl_verdict) */
-    uint32_t reply_cap;  /* room at reply; DTLSL_REPLY_MAX is always enough */
+    uint32_t reply_cap;  /* room at reply: at least 60 bytes;
+                            DTLSL_REPLY_MAX is always enough */
     uint8_t *reply;      /* yours */
     int32_t action;      /* DTLSL_DROP, DTLSL_REPLY or DTLSL_ACCEPT */
     int32_t reason;      /* DTLSL_REASON_*; NONE unless action is DROP */
