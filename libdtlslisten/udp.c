@@ -14,6 +14,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Linux has calls for whole batches; elsewhere it is one a datagram. */
+#if defined(__linux__) && !defined(DTLSL_NO_MMSG)
+#define HAVE_MMSG 1
+typedef struct mmsghdr message;
+#else
+#define HAVE_MMSG 0
+typedef struct message {
+    struct msghdr msg_hdr;
+    unsigned msg_len;
+} message;
+#endif
+
 enum {
     SEND_BATCH = 64,
     CONTROL = 128
@@ -46,11 +58,11 @@ struct dtlsl__udp {
     uint8_t address[24];
     dtlsl__counters counters;
     dtlsl__datagram list[DTLSL__BATCH];
-    struct mmsghdr in[DTLSL__BATCH];
+    message in[DTLSL__BATCH];
     struct iovec in_iov[DTLSL__BATCH];
     struct sockaddr_storage in_name[DTLSL__BATCH];
     _Alignas(struct cmsghdr) uint8_t in_control[DTLSL__BATCH][CONTROL];
-    struct mmsghdr out[SEND_BATCH];
+    message out[SEND_BATCH];
     struct iovec out_iov[SEND_BATCH];
     struct sockaddr_storage out_name[SEND_BATCH];
     _Alignas(struct cmsghdr) uint8_t out_control[SEND_BATCH][CONTROL];
@@ -68,13 +80,19 @@ set_option(int fd, int level, int name, int value)
 static void
 set_options(int fd, int family, const dtlsl__settings *settings)
 {
-    if (family == AF_INET6) {
+    if (family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-        set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
-    }
+#ifdef IP_PKTINFO
     set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+#endif
+#ifdef IP_PMTUDISC_PROBE
+    if (family == AF_INET6)
+        set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
     set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
+#endif
+#ifdef SO_RXQ_OVFL
     set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+#endif
     if (settings->recv_buffer > 0)
         set_option(fd, SOL_SOCKET, SO_RCVBUF, (int)settings->recv_buffer);
     if (settings->send_buffer > 0)
@@ -85,22 +103,28 @@ set_options(int fd, int family, const dtlsl__settings *settings)
 static void
 ignore_errors(int fd, int family)
 {
+#ifdef IP_RECVERR
     if (family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
     set_option(fd, IPPROTO_IP, IP_RECVERR, 0);
+#else
+    (void)fd;
+    (void)family;
+#endif
 }
 
 static int
 bind_socket(const uint8_t address[24], int family, int share,
             const dtlsl__settings *settings)
 {
-    int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     struct sockaddr_storage name;
     socklen_t len = dtlsl__address_to_sockaddr(address, family, &name);
     int err;
 
     if (fd < 0)
         return -errno;
+    fcntl(fd, F_SETFL, O_NONBLOCK);
     if (family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY,
                    !dtlsl__address_is_unspecified(address));
@@ -152,13 +176,14 @@ release_group(void *place)
 }
 
 static int
-bound_address(int fd, uint8_t address[24])
+bound_address(int fd, uint8_t address[24], int *family)
 {
     struct sockaddr_storage name;
     socklen_t len = sizeof(name);
 
     if (getsockname(fd, (struct sockaddr *)&name, &len) < 0)
         return -errno;
+    *family = name.ss_family;
     return dtlsl__address_from_sockaddr(address, (struct sockaddr *)&name,
                                         len);
 }
@@ -169,7 +194,7 @@ static int
 fill_group(group *g, const uint8_t address[24], int any,
            const dtlsl__settings *settings)
 {
-    int err;
+    int err, family;
 
     for (uint32_t i = 0; i < g->size; i++) {
         int fd =
@@ -180,7 +205,7 @@ fill_group(group *g, const uint8_t address[24], int any,
         if (i > 0)
             continue;
         set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
-        err = bound_address(fd, g->bound);
+        err = bound_address(fd, g->bound, &family);
         if (err < 0)
             return err;
     }
@@ -317,15 +342,8 @@ static int32_t
 finish_open(dtlsl__udp **out, dtlsl__udp *udp, int32_t code, const char *host,
             uint16_t port, char *err, size_t err_len)
 {
-    int family = 0;
-    socklen_t len = sizeof(family);
-
     if (code >= 0)
-        code = bound_address(udp->fd, udp->address);
-    if (code >= 0 &&
-        getsockopt(udp->fd, SOL_SOCKET, SO_DOMAIN, &family, &len) < 0)
-        code = -errno;
-    udp->family = family;
+        code = bound_address(udp->fd, udp->address, &udp->family);
     if (code >= 0) {
         *out = udp;
         return DTLSL_OK;
@@ -373,12 +391,12 @@ dtlsl__udp_open_fd(dtlsl__udp **out, dtlsl_config *config, int fd, char *err,
                    size_t err_len)
 {
     int type = 0, family = AF_INET;
-    socklen_t len = sizeof(type), family_len = sizeof(family);
+    socklen_t len = sizeof(type);
     uint8_t address[24];
     dtlsl__udp *udp;
 
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
-        type != SOCK_DGRAM || bound_address(fd, address) < 0) {
+        type != SOCK_DGRAM || bound_address(fd, address, &family) < 0) {
         snprintf(err, err_len, "descriptor %d is no UDP socket", fd);
         return DTLSL_ERR_ARGUMENT;
     }
@@ -392,7 +410,6 @@ dtlsl__udp_open_fd(dtlsl__udp **out, dtlsl_config *config, int fd, char *err,
     if (udp == NULL)
         return out_of_memory(err, err_len);
     udp->fd = fd;
-    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &family_len);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     set_options(fd, family, dtlsl__config_settings(config));
     ignore_errors(fd, family);
@@ -452,11 +469,22 @@ dtlsl__udp_counters(const dtlsl__udp *udp)
 
 /* Receiving */
 
+/* The system's running total of what it dropped for want of room. */
 static void
-note_overflow(dtlsl__udp *udp, uint32_t total)
+note_overflow(dtlsl__udp *udp, const struct cmsghdr *c)
 {
+#ifdef SO_RXQ_OVFL
+    uint32_t total;
+
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_RXQ_OVFL)
+        return;
+    memcpy(&total, CMSG_DATA(c), sizeof(total));
     udp->counters.n[DTLSL__N_KERNEL_DROPS] += total - udp->overflow;
     udp->overflow = total;
+#else
+    (void)udp;
+    (void)c;
+#endif
 }
 
 static void
@@ -465,29 +493,27 @@ read_control(dtlsl__udp *udp, struct msghdr *msg, uint8_t local[24])
     struct cmsghdr *c;
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
-    uint32_t total;
 
     memcpy(local, udp->address, 24);
     for (c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
+#ifdef IP_PKTINFO
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
             struct in_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof(info));
             v4.sin_addr = info.ipi_addr;
             dtlsl__address_from_sockaddr(local, (struct sockaddr *)&v4,
                                          sizeof(v4));
-        } else if (c->cmsg_level == IPPROTO_IPV6 &&
-                   c->cmsg_type == IPV6_PKTINFO) {
+        }
+#endif
+        if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
             struct in6_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof(info));
             v6.sin6_addr = info.ipi6_addr;
             v6.sin6_scope_id = info.ipi6_ifindex;
             dtlsl__address_from_sockaddr(local, (struct sockaddr *)&v6,
                                          sizeof(v6));
-        } else if (c->cmsg_level == SOL_SOCKET &&
-                   c->cmsg_type == SO_RXQ_OVFL) {
-            memcpy(&total, CMSG_DATA(c), sizeof(total));
-            note_overflow(udp, total);
         }
+        note_overflow(udp, c);
     }
     memcpy(local + 16, udp->address + 16, 2);
 }
@@ -497,8 +523,10 @@ receive_many(dtlsl__udp *udp)
 {
     int n = 0;
 
+#if HAVE_MMSG
     if (!udp->single)
         return recvmmsg(udp->fd, udp->in, DTLSL__BATCH, 0, NULL);
+#endif
     for (; n < DTLSL__BATCH; n++) {
         ssize_t len = recvmsg(udp->fd, &udp->in[n].msg_hdr, 0);
         if (len < 0 && n > 0 && errno != EAGAIN && errno != EINTR)
@@ -558,32 +586,38 @@ dtlsl__udp_receive(dtlsl__udp *udp, const dtlsl__datagram **list)
 /* Sending */
 
 static void
+put_control(struct msghdr *msg, int level, int type, const void *data,
+            size_t len)
+{
+    struct cmsghdr *c = msg->msg_control;
+
+    c->cmsg_level = level;
+    c->cmsg_type = type;
+    c->cmsg_len = CMSG_LEN(len);
+    memcpy(CMSG_DATA(c), data, len);
+    msg->msg_controllen = CMSG_SPACE(len);
+}
+
+static void
 write_control(const dtlsl__udp *udp, struct msghdr *msg,
               const uint8_t local[24])
 {
-    struct cmsghdr *c = msg->msg_control;
-    struct in_pktinfo v4 = {0};
     struct in6_pktinfo v6 = {0};
 
     msg->msg_controllen = 0;
     if (dtlsl__address_is_unspecified(local))
         return;
     if (udp->family == AF_INET) {
+#ifdef IP_PKTINFO
+        struct in_pktinfo v4 = {0};
         memcpy(&v4.ipi_spec_dst, local + 12, 4);
-        c->cmsg_level = IPPROTO_IP;
-        c->cmsg_type = IP_PKTINFO;
-        c->cmsg_len = CMSG_LEN(sizeof(v4));
-        memcpy(CMSG_DATA(c), &v4, sizeof(v4));
-        msg->msg_controllen = CMSG_SPACE(sizeof(v4));
+        put_control(msg, IPPROTO_IP, IP_PKTINFO, &v4, sizeof(v4));
+#endif
         return;
     }
     memcpy(&v6.ipi6_addr, local, 16);
     v6.ipi6_ifindex = dtlsl__get32(local + 18);
-    c->cmsg_level = IPPROTO_IPV6;
-    c->cmsg_type = IPV6_PKTINFO;
-    c->cmsg_len = CMSG_LEN(sizeof(v6));
-    memcpy(CMSG_DATA(c), &v6, sizeof(v6));
-    msg->msg_controllen = CMSG_SPACE(sizeof(v6));
+    put_control(msg, IPPROTO_IPV6, IPV6_PKTINFO, &v6, sizeof(v6));
 }
 
 static void
@@ -602,8 +636,11 @@ prepare(dtlsl__udp *udp, size_t i, const dtlsl__output *output,
 static int
 send_many(dtlsl__udp *udp, size_t from, size_t n)
 {
+#if HAVE_MMSG
     if (!udp->single)
         return sendmmsg(udp->fd, udp->out + from, (unsigned)(n - from), 0);
+#endif
+    (void)n;
     return sendmsg(udp->fd, &udp->out[from].msg_hdr, 0) < 0 ? -1 : 1;
 }
 
