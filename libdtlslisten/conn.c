@@ -34,7 +34,6 @@ struct dtlsl__conn {
     uint8_t over;
     uint8_t reading; /* plaintext may be waiting in the SSL */
     uint8_t bare;    /* its buffers were given back */
-    uint8_t change_seen;
     uint8_t progressed;
     uint8_t early; /* epoch-1 records taken before ChangeCipherSpec */
     uint8_t alert; /* description of the last plaintext alert */
@@ -67,9 +66,6 @@ renumber_output(dtlsl__conn *conn, uint8_t *datagram, size_t len)
          datagram += n, len -= (size_t)n) {
         if (record.epoch != 0)
             continue;
-        if (!conn->out_known)
-            conn->out_delta = conn->hello_seq - record.seq;
-        conn->out_known = 1;
         dtlsl__put48(datagram + 5, record.seq + conn->out_delta);
     }
 }
@@ -79,10 +75,14 @@ write_datagram(void *ctx, const uint8_t *data, size_t len)
 {
     dtlsl__conn *conn = ctx;
     uint8_t *room = conn->host.reserve(conn->host.ctx, len);
+    dtlsl__record first;
 
+    if (!conn->out_known && dtlsl__record_read(&first, data, len) > 0) {
+        conn->out_delta = conn->hello_seq - first.seq;
+        conn->out_known = 1;
+    }
     if (room == NULL) {
         conn->host.counters->n[DTLSL__N_SEND_DROPPED]++;
-        conn->out_known = 1;
         return 1;
     }
     memcpy(room, data, len);
@@ -310,7 +310,7 @@ protected_fits(dtlsl__conn *conn, const dtlsl__record *record)
         record->type < DTLSL__CHANGE_CIPHER_SPEC ||
         record->type > DTLSL__APPLICATION_DATA)
         return 0;
-    if (conn->open || conn->change_seen)
+    if (dtlsl__conn_change_seen(conn))
         return 1;
     if (dtlsl__conn_hello_incomplete(conn) || conn->early >= EARLY_RECORDS)
         return 0;
@@ -351,8 +351,6 @@ dtlsl__conn_feed(dtlsl__conn *conn, const dtlsl__record *record)
         conn->io.in = record->body - DTLSL__RECORD_HEADER;
         conn->io.in_len = DTLSL__RECORD_HEADER + record->len;
     }
-    if (record->type == DTLSL__CHANGE_CIPHER_SPEC && record->epoch == 0)
-        conn->change_seen = 1;
     if (record->epoch != 0 || !dtlsl__conn_hello_incomplete(conn))
         conn->progressed = 1;
     return 1;
@@ -499,7 +497,8 @@ dtlsl__conn_hello_incomplete(const dtlsl__conn *conn)
 int
 dtlsl__conn_change_seen(const dtlsl__conn *conn)
 {
-    return conn->change_seen;
+    /* a spoofed ChangeCipherSpec that OpenSSL dropped does not count */
+    return conn->open || SSL_get_state(conn->ssl) == TLS_ST_SR_CHANGE;
 }
 
 int

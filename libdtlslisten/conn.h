@@ -59,7 +59,7 @@ int32_t dtlsl__conn_mtu(dtlsl__conn *conn);
 int dtlsl__conn_is_open(const dtlsl__conn *conn);
 /* Is the ClientHello still lacking fragments? */
 int dtlsl__conn_hello_incomplete(const dtlsl__conn *conn);
-/* Did a ChangeCipherSpec reach it, that is: does epoch 1 begin? */
+/* Did it take a ChangeCipherSpec, that is: has epoch 1 begun? */
 int dtlsl__conn_change_seen(const dtlsl__conn *conn);
 /* Was there a genuine-looking record behind its ClientHello? */
 int dtlsl__conn_progressed(const dtlsl__conn *conn);

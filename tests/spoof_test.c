@@ -293,10 +293,36 @@ START_TEST(the_applications_error_queue_survives_everything)
 }
 END_TEST
 
+/* OpenSSL drops a ChangeCipherSpec that comes before ClientKeyExchange: it
+ * must not open the door for records of the next epoch. */
+START_TEST(a_spoofed_change_lets_no_more_early_records_in)
+{
+    world *w = world_new(NULL);
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM], record[96], body[64] = {1};
+    packet held[WORLD_HELD];
+    size_t n;
+
+    world_accept(w, c, hello);
+    n = world_hold(c, held);
+    world_input(w, &w->path[0], record,
+                make_record(record, 20, 0, 50, body, 1));
+    for (uint32_t i = 0; i < 50; i++)
+        world_input(w, &w->path[0], record,
+                    make_record(record, 23, 1, 100 + i, body, 48));
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_FILTERED), 46);
+    world_release(w, &w->path[0], held, n);
+    world_connect(w, c);
+    world_check_echo(w, c, "alive");
+    world_free(w);
+}
+END_TEST
+
 int
 main(void)
 {
     const TTest *const tests[] = {
+        a_spoofed_change_lets_no_more_early_records_in,
         the_fragment_bomb_pins_no_memory,
         fragments_that_fit_pin_little_memory,
         an_alert_behind_the_hello_does_not_kill,
