@@ -79,9 +79,9 @@ with_alert(const dtlsl__session *session, const char *text, char *buf,
     return buf;
 }
 
-static void
-give_up(dtlsl__engine *engine, dtlsl__session *session, int32_t status,
-        const char *text)
+void
+dtlsl__engine_give_up(dtlsl__engine *engine, dtlsl__session *session,
+                      int32_t status, const char *text)
 {
     char buf[DTLSL__TEXT_MAX];
 
@@ -100,38 +100,6 @@ tell_end(dtlsl__engine *engine)
     return say(engine,
                session->told_open ? DTLSL_EVENT_CLOSE : DTLSL_EVENT_FAILED,
                session, (const uint8_t *)session->text, strlen(session->text));
-}
-
-static void
-schedule(dtlsl__engine *engine, dtlsl__session *session)
-{
-    uint64_t due = UINT64_MAX;
-    const dtlsl__settings *settings = engine->settings;
-
-    if (session->state == DTLSL__OPEN) {
-        if (settings->idle_timeout_ms != 0)
-            due = session->idle_ms + settings->idle_timeout_ms;
-    } else {
-        due = session->created_ms + settings->handshake_timeout_ms;
-        if (session->conn != NULL &&
-            dtlsl__conn_hello_incomplete(session->conn) &&
-            due > session->created_ms + HELLO_MS)
-            due = session->created_ms + HELLO_MS;
-        if (session->retransmit_ms < due)
-            due = session->retransmit_ms;
-    }
-    dtlsl__peers_schedule(&engine->peers, session, due);
-}
-
-static void
-note_timer(dtlsl__engine *engine, dtlsl__session *session)
-{
-    int64_t left = dtlsl__conn_timeout(session->conn);
-
-    session->retransmit_ms =
-        left < 0 ? UINT64_MAX
-                 : engine->now.mono_ms + (left < 1 ? 1 : (uint64_t)left);
-    schedule(engine, session);
 }
 
 /* Accepting */
@@ -163,28 +131,30 @@ limit(dtlsl__engine *engine, const dtlsl_path *path)
         return 0;
     if (old == NULL && peers->n_sessions >= settings->max_conns)
         return DTLSL__N_DROP_MAX_CONNS;
-    refused = dtlsl__peers_refuses(peers, path->peer, settings);
+    refused = dtlsl__peers_refuses(peers, path->peer, settings, old != NULL);
     if (refused != 0 || peers->n_half_open < settings->max_handshakes)
         return refused;
     victim = dtlsl__peers_victim(peers);
     if (victim == NULL)
         return DTLSL__N_DROP_MAX_HANDSHAKES;
     count(engine, DTLSL__N_EVICTED);
-    give_up(engine, victim, DTLSL_CLOSE_EVICTED, "made room for another");
+    dtlsl__engine_give_up(engine, victim, DTLSL_CLOSE_EVICTED,
+                          "made room for another");
     return 0;
 }
 
 static dtlsl__session *
 add_session(dtlsl__engine *engine, const dtlsl__datagram *datagram,
-            const dtlsl_verdict *verdict, const dtlsl__hello *hello)
+            const dtlsl_verdict *verdict, const dtlsl__hello *hello,
+            const uint8_t id[DTLSL_HELLO_ID_LEN])
 {
     dtlsl__session *old = dtlsl__peers_find(&engine->peers, &datagram->path);
     dtlsl__session *session;
     dtlsl__session *gone = replaced(old);
 
     if (gone != NULL)
-        give_up(engine, gone, DTLSL_CLOSE_REPLACED,
-                "a newer handshake of the peer");
+        dtlsl__engine_give_up(engine, gone, DTLSL_CLOSE_REPLACED,
+                              "a newer handshake of the peer");
     if (gone == old)
         old = NULL;
     session = dtlsl__peers_add(&engine->peers, &datagram->path, old,
@@ -196,8 +166,8 @@ add_session(dtlsl__engine *engine, const dtlsl__datagram *datagram,
     session->cookie_age_ms = verdict->age_ms;
     session->app_len = verdict->app_len;
     memcpy(session->app, verdict->app, verdict->app_len);
-    dtlsl_hello_id(datagram->data, datagram->len, session->hello_id);
-    schedule(engine, session);
+    memcpy(session->hello_id, id, DTLSL_HELLO_ID_LEN);
+    dtlsl__engine_schedule(engine, session);
     return session;
 }
 
@@ -208,7 +178,10 @@ accept_hello(dtlsl__engine *engine, const dtlsl__datagram *datagram,
     uint8_t id[DTLSL_HELLO_ID_LEN];
     int32_t refused;
 
-    dtlsl_hello_id(datagram->data, datagram->len, id);
+    if (dtlsl_hello_id(datagram->data, datagram->len, id) < 0) {
+        count(engine, DTLSL__N_DROP_NOMEM);
+        return;
+    }
     if (dtlsl__peers_spent(&engine->peers, &datagram->path, id)) {
         count(engine, DTLSL__N_DROP_REPLAYED);
         return;
@@ -218,7 +191,7 @@ accept_hello(dtlsl__engine *engine, const dtlsl__datagram *datagram,
         count(engine, refused);
         return;
     }
-    engine->accepted = add_session(engine, datagram, verdict, hello);
+    engine->accepted = add_session(engine, datagram, verdict, hello, id);
     if (engine->accepted == NULL) {
         count(engine, DTLSL__N_DROP_NOMEM);
         return;
@@ -241,6 +214,19 @@ dtlsl__engine_forget(dtlsl__engine *engine, dtlsl__session *session)
 }
 
 static void
+cannot_start(dtlsl__engine *engine, dtlsl__session *session, int32_t err)
+{
+    engine->rest_len = 0;
+    if (session->told_hello)
+        dtlsl__engine_end(engine, session,
+                          err == DTLSL_ERR_NOMEM ? DTLSL_CLOSE_NOMEM
+                                                 : DTLSL_CLOSE_TLS,
+                          "OpenSSL did not take the ClientHello");
+    else
+        dtlsl__engine_forget(engine, session);
+}
+
+static void
 start_session(dtlsl__engine *engine)
 {
     dtlsl__session *session = engine->accepted;
@@ -253,19 +239,21 @@ start_session(dtlsl__engine *engine)
     engine->accepted = NULL;
     session->state = DTLSL__HALF_OPEN;
     dtlsl__engine_speak_for(engine, session);
+    engine->at_work = 1;
     err = dtlsl__conn_new(&session->conn, &host, engine->ssl_ctx,
                           engine->settings->mtu, overhead, engine->hello,
                           engine->hello_len);
+    engine->at_work = 0;
     if (err < 0) {
         count(engine, DTLSL__N_DROP_NOMEM);
-        dtlsl__engine_forget(engine, session);
+        cannot_start(engine, session, err);
         return;
     }
     count(engine, DTLSL__N_ACCEPTED);
     engine->target = dtlsl__peers_find(&engine->peers, &session->path);
     engine->delivered = 1; /* its outcome is told */
     engine->step[0] = session;
-    note_timer(engine, session);
+    dtlsl__engine_note_timer(engine, session);
 }
 
 /* Routing */
@@ -280,7 +268,9 @@ judge(dtlsl__engine *engine, const dtlsl__datagram *datagram,
 
     engine->out_path = &datagram->path;
     engine->out_socket = datagram->socket;
-    room = dtlsl__engine_reserve(engine, DTLSL_REPLY_MAX);
+    room = dtlsl__engine_output_stuck(engine)
+               ? NULL
+               : dtlsl__engine_reserve(engine, DTLSL_REPLY_MAX);
     verdict.size = sizeof(verdict);
     verdict.reply = room != NULL ? room : engine->scratch;
     verdict.reply_cap = DTLSL_REPLY_MAX;
@@ -338,8 +328,8 @@ hello_on_path(dtlsl__engine *engine, const dtlsl__datagram *datagram,
         judge(engine, datagram, NULL);
         return 0;
     }
-    if (hello.cookie_len > 0) {
-        dtlsl_hello_id(datagram->data, datagram->len, id);
+    if (hello.cookie_len > 0 &&
+        dtlsl_hello_id(datagram->data, datagram->len, id) >= 0) {
         if (is_copy(session, &hello, id) ||
             is_copy(session->successor, &hello, id)) {
             count(engine, DTLSL__N_DROP_DUPLICATE);
@@ -450,7 +440,7 @@ opened(dtlsl__engine *engine, dtlsl__session *session)
         dtlsl__engine_end(engine, old, DTLSL_CLOSE_REPLACED,
                           "the peer made a new handshake");
     }
-    schedule(engine, session);
+    dtlsl__engine_schedule(engine, session);
 }
 
 static const dtlsl_event *
@@ -461,7 +451,9 @@ take_step(dtlsl__engine *engine, int i)
     int32_t step;
 
     dtlsl__engine_speak_for(engine, session);
+    engine->at_work = 1;
     step = dtlsl__conn_step(session->conn, engine->plain, PLAIN, &len);
+    engine->at_work = 0;
     switch (step) {
     case DTLSL__STEP_OPEN:
         opened(engine, session);
@@ -479,7 +471,7 @@ take_step(dtlsl__engine *engine, int i)
     default:
         engine->step[i] = NULL;
         if (session->state != DTLSL__OPEN)
-            note_timer(engine, session);
+            dtlsl__engine_note_timer(engine, session);
         return NULL;
     }
 }
@@ -609,75 +601,6 @@ dtlsl__engine_pending(const dtlsl__engine *engine)
            (engine->busy != NULL && engine->busy->writable);
 }
 
-/* Time */
-
-void
-dtlsl__engine_begin(dtlsl__engine *engine, const dtlsl_now *now)
-{
-    engine->now = *now;
-    engine->accepts = 0;
-}
-
-uint64_t
-dtlsl__engine_deadline(const dtlsl__engine *engine)
-{
-    const dtlsl__session *session = dtlsl__peers_next_due(&engine->peers);
-
-    if (session != NULL && session->heap_ms < engine->gate_ms)
-        return session->heap_ms;
-    return engine->gate_ms;
-}
-
-static void
-expire_session(dtlsl__engine *engine, dtlsl__session *session)
-{
-    uint64_t now = engine->now.mono_ms;
-    const dtlsl__settings *settings = engine->settings;
-
-    if (session->state == DTLSL__OPEN) {
-        if (now < session->idle_ms + settings->idle_timeout_ms) {
-            schedule(engine, session);
-            return;
-        }
-        dtlsl__engine_speak_for(engine, session);
-        dtlsl__conn_close_notify(session->conn);
-        dtlsl__engine_end(engine, session, DTLSL_CLOSE_IDLE,
-                          "idle for too long");
-        return;
-    }
-    if (session->state == DTLSL__VERIFIED) {
-        /* the application still thinks about its HELLO */
-        dtlsl__peers_schedule(&engine->peers, session,
-                              now + settings->handshake_timeout_ms);
-        return;
-    }
-    if (session->retransmit_ms > now ||
-        now >= session->created_ms + settings->handshake_timeout_ms) {
-        give_up(engine, session, DTLSL_CLOSE_TIMEOUT,
-                "no Finished within the handshake timeout");
-        return;
-    }
-    dtlsl__engine_speak_for(engine, session);
-    if (dtlsl__conn_retransmit(session->conn) < 0) {
-        dtlsl__engine_end(engine, session, dtlsl__conn_status(session->conn),
-                          dtlsl__conn_text(session->conn));
-        return;
-    }
-    note_timer(engine, session);
-}
-
-void
-dtlsl__engine_expire(dtlsl__engine *engine)
-{
-    dtlsl__session *session;
-
-    if (engine->gate_ms <= engine->now.mono_ms)
-        dtlsl_gate_tick(engine->gate, &engine->now, &engine->gate_ms);
-    while ((session = dtlsl__peers_next_due(&engine->peers)) != NULL &&
-           session->heap_ms <= engine->now.mono_ms)
-        expire_session(engine, session);
-}
-
 /* Life */
 
 static void
@@ -702,10 +625,8 @@ dtlsl__engine_new(dtlsl__engine **out, dtlsl_config *config,
         free(engine);
         return dtlsl__config_fail(config, err, "%s", dtlsl_strerror(err));
     }
-    engine->config = config;
     engine->listener = listener;
     engine->now = *now;
-    dtlsl__config_ref(config);
     engine->settings = dtlsl__config_settings(config);
     err = dtlsl__config_ssl_ctx(config, &engine->ssl_ctx);
     if (err >= 0)
@@ -714,6 +635,8 @@ dtlsl__engine_new(dtlsl__engine **out, dtlsl_config *config,
         dtlsl__engine_free(engine);
         return err;
     }
+    engine->config = config;
+    dtlsl__config_ref(config); /* which freezes it: not before all is well */
     dtlsl__chain_set_log(dtlsl__gate_chain(engine->gate), log_notice, engine);
     dtlsl_gate_tick(engine->gate, now, &engine->gate_ms);
     *out = engine;

@@ -33,7 +33,7 @@ dtlsl__engine_send(dtlsl__engine *engine, uint64_t conn, const uint8_t *data,
 
     if (session == NULL)
         return DTLSL_ERR_NOCONN;
-    if (session->state != DTLSL__OPEN)
+    if (session->state != DTLSL__OPEN || engine->at_work)
         return DTLSL_ERR_STATE;
     if (len > (size_t)dtlsl__conn_mtu(session->conn))
         return DTLSL_ERR_TOOBIG;
@@ -60,7 +60,7 @@ dtlsl__engine_close(dtlsl__engine *engine, uint64_t conn)
 
     if (session == NULL)
         return DTLSL_ERR_NOCONN;
-    if (session->state == DTLSL__ENDING)
+    if (session->state == DTLSL__ENDING || engine->at_work)
         return DTLSL_ERR_STATE;
     if (session->state == DTLSL__VERIFIED && session == engine->accepted) {
         count(engine, DTLSL__N_DROP_HELLO_REFUSED);

@@ -46,6 +46,12 @@ dtlsl__engine_output_low(const dtlsl__engine *engine)
            engine->arena_len > ARENA - FLIGHT;
 }
 
+int
+dtlsl__engine_output_stuck(const dtlsl__engine *engine)
+{
+    return engine->stuck || dtlsl__engine_output_low(engine);
+}
+
 size_t
 dtlsl__engine_output(const dtlsl__engine *engine, const dtlsl__output **list,
                      const uint8_t **arena)
@@ -81,6 +87,7 @@ dtlsl__engine_output_sent(dtlsl__engine *engine, size_t n)
     dtlsl__session *session;
 
     engine->first_output += n;
+    engine->stuck = engine->first_output < engine->n_outputs;
     if (engine->first_output == engine->n_outputs ||
         dtlsl__engine_output_low(engine))
         compact(engine);

@@ -52,6 +52,8 @@ struct dtlsl__engine {
     dtlsl__output outputs[OUTPUTS];
     size_t n_outputs, first_output;
     size_t arena_len;
+    int stuck;   /* the socket is full: the last sending left some */
+    int at_work; /* an SSL is on the stack, perhaps in a user's callback */
     const dtlsl_path *out_path; /* of the connection at work */
     uint32_t out_socket;
 
@@ -66,6 +68,8 @@ struct dtlsl__engine {
 
 /* engine_output.c: room for a datagram of the session that speaks. */
 uint8_t *dtlsl__engine_reserve(void *engine, size_t len);
+/* A reply to a stranger must not wait, or take what a flight needs. */
+int dtlsl__engine_output_stuck(const dtlsl__engine *engine);
 /* Cuts the newest to len bytes; 0: takes it back. */
 void dtlsl__engine_trim(dtlsl__engine *engine, size_t len);
 void dtlsl__engine_speak_for(dtlsl__engine *engine,
@@ -75,7 +79,15 @@ void dtlsl__engine_speak_for(dtlsl__engine *engine,
  * event comes with dtlsl__engine_next. */
 void dtlsl__engine_end(dtlsl__engine *engine, dtlsl__session *session,
                        int32_t status, const char *text);
+/* The same, with the alert in the text that a half-open one got. */
+void dtlsl__engine_give_up(dtlsl__engine *engine, dtlsl__session *session,
+                           int32_t status, const char *text);
 /* One that no event has told of is simply taken back. */
 void dtlsl__engine_forget(dtlsl__engine *engine, dtlsl__session *session);
+
+/* engine_time.c: sets its deadline; after OpenSSL ran for a half-open one asks
+ * for its timer first. */
+void dtlsl__engine_schedule(dtlsl__engine *engine, dtlsl__session *session);
+void dtlsl__engine_note_timer(dtlsl__engine *engine, dtlsl__session *session);
 
 #endif

@@ -13,7 +13,7 @@ enum {
     SPENT_SLOTS = 16384, /* per generation; a power of two */
     SPENT_MAX = 12288,   /* then the next generation begins */
     SHARE = 4,           /* of the half-opens: one prefix's part is 1/4 */
-    WIDE = 4             /* a /48 gets this many times what a /64 gets */
+    WIDE = 2             /* a /48 gets this many times what a /64 gets */
 };
 
 int32_t
@@ -149,7 +149,7 @@ prefix_join(dtlsl__peers *peers, dtlsl__session *session)
 
 int32_t
 dtlsl__peers_refuses(const dtlsl__peers *peers, const uint8_t peer[24],
-                     const dtlsl__settings *settings)
+                     const dtlsl__settings *settings, int replaces)
 {
     uint64_t half_opens = settings->max_handshakes / SHARE;
     uint64_t conns = settings->max_conns_per_prefix;
@@ -164,10 +164,21 @@ dtlsl__peers_refuses(const dtlsl__peers *peers, const uint8_t peer[24],
             continue;
         if (prefix->half_open >= half_opens * times)
             return DTLSL__N_DROP_PREFIX;
-        if (crowded && conns != 0 && prefix->sessions >= conns * times)
+        if (crowded && !replaces && conns != 0 &&
+            prefix->sessions >= conns * times)
             return DTLSL__N_DROP_PREFIX;
     }
     return 0;
+}
+
+/* How full is where it comes from, in what a narrow prefix may have. */
+static uint32_t
+crowding(const dtlsl__session *session)
+{
+    uint32_t narrow = session->prefix[0]->half_open;
+    uint32_t wide = session->prefix[1]->half_open / WIDE;
+
+    return wide > narrow ? wide : narrow;
 }
 
 dtlsl__session *
@@ -183,8 +194,7 @@ dtlsl__peers_victim(const dtlsl__peers *peers)
             return session;
         if (incomplete == NULL && dtlsl__conn_hello_incomplete(session->conn))
             incomplete = session;
-        if (crowd == NULL ||
-            session->prefix[0]->half_open > crowd->prefix[0]->half_open)
+        if (crowd == NULL || crowding(session) > crowding(crowd))
             crowd = session;
     }
     return incomplete != NULL ? incomplete : crowd;
@@ -353,8 +363,8 @@ dtlsl__peers_opened(dtlsl__peers *peers, dtlsl__session *session)
     session->prefix[1]->half_open--;
 }
 
-/* A successor takes the path over; the table only needs memory where it
- * grows, and it was this large a moment ago. */
+/* A successor takes the path over. Where the table finds no memory for that
+ * it cannot be reached, and its deadline ends it. */
 static void
 leave_path(dtlsl__peers *peers, dtlsl__session *session)
 {
@@ -370,7 +380,8 @@ leave_path(dtlsl__peers *peers, dtlsl__session *session)
         session->successor = NULL;
         index_path(peers, successor);
     }
-    HASH_DELETE(by_path, peers->by_path, session);
+    if (session->by_path.tbl != NULL)
+        HASH_DELETE(by_path, peers->by_path, session);
 }
 
 void

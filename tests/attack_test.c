@@ -432,10 +432,136 @@ START_TEST(open_connections_are_never_evicted)
 }
 END_TEST
 
+static dtlsl_path
+path_of_net(uint8_t provider, uint16_t net)
+{
+    dtlsl_path path = world_path(1, 4000);
+
+    memset(path.peer, 0, 16);
+    memset(path.local, 0, 16);
+    path.peer[0] = path.local[0] = 0x20;
+    path.peer[1] = provider;
+    dtlsl__put16(path.peer + 6, net);
+    path.peer[15] = 1;
+    path.local[15] = 9;
+    return path;
+}
+
+/* One half-open in each of many /64s of one /48 is a crowd, too. */
+START_TEST(a_crowd_spread_over_a_48_makes_room)
+{
+    world *w = world_new("max-handshakes=16");
+    dtlsl_path honest = path_of_net(7, 0), others;
+
+    ck_assert_uint_eq(world_half_open(w, &honest, 1), 1);
+    for (uint16_t i = 0; i < 8; i++) {
+        dtlsl_path path = path_of_net(8, (uint16_t)(i + 1));
+        ck_assert_uint_eq(world_half_open(w, &path, (uint8_t)(i + 2)), 1);
+    }
+    others = path_of_net(8, 100);
+    ck_assert_uint_eq(world_half_open(w, &others, 30), 0); /* its share */
+    for (uint32_t i = 0; i < 8; i++) {
+        others = world_path(20 + i, 4000);
+        ck_assert_uint_eq(world_half_open(w, &others, (uint8_t)(40 + i)), 1);
+    }
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_EVICTED), 1);
+    ck_assert_uint_eq(world_evicted(w, 1)->peer[1], 8);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_client_that_restarts_comes_back_to_a_full_prefix)
+{
+    world *w = world_new("max-conns=4 max-conns-per-prefix=2");
+    dtlsl_path a = world_path(1, 1), b = world_path(1, 2);
+    client *c = world_client_at(w, NULL, &a);
+
+    world_connect(w, c);
+    world_connect(w, world_client_at(w, NULL, &b));
+    world_connect(w, world_client(w, NULL));
+    world_drop_client(w, c);
+    c = world_client_at(w, NULL, &a);
+    world_pump(w);
+    ck_assert(client_is_open(c));
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_PREFIX), 0);
+    world_free(w);
+}
+END_TEST
+
+/* Nothing is sent meanwhile, as behind a full socket. */
+START_TEST(replies_leave_room_for_a_flight)
+{
+    world *w = world_new(NULL);
+    dtlsl_path path = world_path(20, 1);
+    uint8_t hello[HELLO_ROOM];
+    size_t len = world_forge(w, &path, 1, hello);
+    uint64_t dropped;
+
+    world_begin(w);
+    for (uint32_t i = 0; i < 3000; i++) {
+        dtlsl_path flood = world_path(100 + i, 5);
+        world_input_raw(w, &flood, w->hello, w->hello_len);
+    }
+    dropped = world_counter(w, DTLSL__N_SEND_DROPPED);
+    ck_assert_uint_gt(dropped, 0);
+    world_input_raw(w, &path, hello, len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SEND_DROPPED), dropped);
+    world_flush(w);
+    world_drain(w);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(replies_do_not_wait_for_a_full_socket)
+{
+    world *w = world_new(NULL);
+    dtlsl_path path = world_path(20, 1);
+    uint8_t hello[HELLO_ROOM];
+    const dtlsl__output *list;
+    const uint8_t *arena;
+    size_t waiting;
+
+    world_forge(w, &path, 1, hello);
+    world_begin(w);
+    world_input_raw(w, &path, w->hello, w->hello_len);
+    dtlsl__engine_output_sent(w->engine, 0); /* the socket took none */
+    waiting = dtlsl__engine_output(w->engine, &list, &arena);
+    ck_assert_uint_eq(waiting, 1);
+    world_input_raw(w, &path, w->hello, w->hello_len);
+    ck_assert_uint_eq(dtlsl__engine_output(w->engine, &list, &arena), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SEND_DROPPED), 1);
+    world_flush(w);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(many_retransmissions_at_once_lose_none)
+{
+    world *w = world_new("max-handshakes=2000");
+
+    for (uint32_t i = 0; i < 450; i++) {
+        dtlsl_path path = world_path(100 + i, 5);
+        ck_assert_uint_eq(world_half_open(w, &path, (uint8_t)i), 1);
+    }
+    world_wait(w, 1100);
+    ck_assert_uint_ge(world_counter(w, DTLSL__N_RETRANSMITS), 450);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SEND_DROPPED), 0);
+    world_free(w);
+}
+END_TEST
+
 int
 main(void)
 {
     const TTest *const tests[] = {
+        a_crowd_spread_over_a_48_makes_room,
+        a_client_that_restarts_comes_back_to_a_full_prefix,
+        replies_leave_room_for_a_flight,
+        replies_do_not_wait_for_a_full_socket,
+        many_retransmissions_at_once_lose_none,
         every_datagram_has_exactly_one_outcome,
         truncated_and_empty_datagrams_are_told_apart,
         impossible_sources_and_destinations_get_no_answer,

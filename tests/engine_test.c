@@ -4,6 +4,7 @@
 #include "record.h"
 #include "test.h"
 #include "world.h"
+#include <openssl/ssl.h>
 
 enum {
     LOSE_ALL = 1000
@@ -501,10 +502,122 @@ START_TEST(handshake_records_fill_the_mtu_and_no_more)
 }
 END_TEST
 
+/* A server name callback of the application's own SSL_CTX. */
+static world *called;
+static uint64_t call_about; /* 0: the connection itself */
+static int32_t close_said, send_said;
+
+static int
+on_server_name(SSL *ssl, int *alert, void *arg)
+{
+    uint64_t id = 0;
+
+    (void)alert;
+    (void)arg;
+    ck_assert_int_eq(dtlsl_conn_of_ssl(ssl, NULL, &id), DTLSL_OK);
+    if (call_about != 0)
+        id = call_about;
+    send_said =
+        dtlsl__engine_send(called->engine, id, (const uint8_t *)"x", 1);
+    close_said = dtlsl__engine_close(called->engine, id);
+    return SSL_TLSEXT_ERR_OK;
+}
+
+static world *
+world_with_ctx(const SSL_METHOD *method, const char *name, const char *value)
+{
+    world *w = calloc(1, sizeof(*w));
+    SSL_CTX *ctx = SSL_CTX_new(method);
+    dtlsl_config *config;
+    identity id;
+
+    ck_assert_ptr_nonnull(w);
+    identity_make(&id, "x");
+    SSL_CTX_use_certificate(ctx, id.cert);
+    SSL_CTX_use_PrivateKey(ctx, id.key);
+    SSL_CTX_set_tlsext_servername_callback(ctx, on_server_name);
+    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_config_set(config, name, value), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_config_set_ssl_ctx(config, ctx), DTLSL_OK);
+    SSL_CTX_free(ctx);
+    world_start(w, config);
+    identity_free(&id);
+    return w;
+}
+
+START_TEST(send_and_close_are_refused_while_openssl_is_at_work)
+{
+    client_options options = {.server_name = "x"};
+    world *w = world_with_ctx(DTLS_server_method(), "mtu", "1232");
+    client *a = world_client(w, NULL), *b;
+
+    called = w;
+    call_about = 0;
+    world_connect(w, world_client(w, &options));
+    ck_assert_int_eq(send_said, DTLSL_ERR_STATE);
+    ck_assert_int_eq(close_said, DTLSL_ERR_STATE);
+    send_said = close_said = 0;
+    call_about = world_connect(w, a);
+    b = world_client(w, &options);
+    world_connect(w, b); /* its flight did not go to a */
+    ck_assert_int_eq(send_said, DTLSL_ERR_STATE);
+    ck_assert_int_eq(close_said, DTLSL_ERR_STATE);
+    world_check_echo(w, a, "still here");
+    world_check_echo(w, b, "here, too");
+    world_free(w);
+}
+END_TEST
+
+/* A method of one version refuses the hello that the gate took. OpenSSL does
+ * not like such methods any more, but there they are. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+START_TEST(a_hello_that_was_told_has_its_failed)
+{
+    world *w = world_with_ctx(DTLSv1_2_server_method(), "events-hello", "1");
+    dtlsl_path path = world_path(1, 4000);
+    uint8_t hello[HELLO_ROOM];
+    size_t len;
+
+    world_forge(w, &path, 1, hello); /* makes w->hello */
+    w->hello[26] = 0xFF;             /* client_version DTLS 1.0 */
+    len = world_forge(w, &path, 1, hello);
+    world_input(w, &path, hello, len);
+    world_pump(w);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_HELLO), 1);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), 1);
+    ck_assert_int_eq(world_find(w, DTLSL_EVENT_FAILED)->status,
+                     DTLSL_CLOSE_TLS);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_hello_is_spent_for_the_lifetime_that_was_asked_for)
+{
+    world *w = world_new("cookie.lifetime-ms=3000000 idle-timeout-ms=0");
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM];
+    size_t len = world_accept(w, c, hello);
+
+    world_connect(w, c);
+    world_advance(w, 301000);
+    client_shutdown(c);
+    world_pump(w);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_CLOSE), 1);
+    world_input(w, &w->path[0], hello, len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_REPLAYED), 1);
+    world_free(w);
+}
+END_TEST
+
 int
 main(void)
 {
     const TTest *const tests[] = {
+        send_and_close_are_refused_while_openssl_is_at_work,
+        a_hello_that_was_told_has_its_failed,
+        a_hello_is_spent_for_the_lifetime_that_was_asked_for,
         handshake_opens_once_and_echo_works,
         events_of_a_connection_come_in_order,
         close_notify_of_the_client_is_close_peer,

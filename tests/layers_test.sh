@@ -64,8 +64,8 @@ allowed()
     conn) echo record tls ;;
     peers) echo record tls conn config cookie ;;
     config) echo tls plugin cookie ;;
-    # One module in three files, which share engine_state.h.
-    engine | engine_conn | engine_output | engine_state)
+    # One module in four files, which share engine_state.h.
+    engine | engine_conn | engine_output | engine_time | engine_state)
         echo record hello plugin cookie config gate tls conn peers \
             engine engine_state
         ;;

@@ -345,11 +345,13 @@ world_wait(world *w, uint64_t ms)
     w->now.unix_ms += ms;
     client_clock(w->now.mono_ms);
     world_begin(w);
-    guard(w);
-    dtlsl__engine_expire(w->engine);
-    unguard(w);
-    world_drain(w);
-    world_flush(w);
+    do { /* what finds no room stays due */
+        guard(w);
+        dtlsl__engine_expire(w->engine);
+        unguard(w);
+        world_drain(w);
+        world_flush(w);
+    } while (dtlsl__engine_deadline(w->engine) <= w->now.mono_ms);
 }
 
 void
