@@ -640,29 +640,53 @@ find_conflict(const dtlsl_config *config)
     return NULL;
 }
 
-/* The caller holds the lock. */
-static int32_t
-make_ctx(dtlsl_config *config, struct ssl_ctx_st **out, char *text,
-         size_t text_len)
+static dtlsl__tls_options
+tls_options(const dtlsl_config *config)
 {
-    const dtlsl__tls_options tls = {
-        .cert_file = config->cert_file,
-        .key_file = config->key_file,
-        .ca_file = config->ca_file,
-        .psk_file = config->psk_file,
-        .alpn = config->alpn,
-        .ciphers = config->ciphers,
-        .self_signed = (int32_t)config->self_signed,
-        .ticket_key_file = config->ticket_key_file};
-    const char *conflict = find_conflict(config);
-    const char *option = first_tls_option(config);
+    return (dtlsl__tls_options){.cert_file = config->cert_file,
+                                .key_file = config->key_file,
+                                .ca_file = config->ca_file,
+                                .psk_file = config->psk_file,
+                                .alpn = config->alpn,
+                                .ciphers = config->ciphers,
+                                .self_signed = (int32_t)config->self_signed,
+                                .ticket_key_file = config->ticket_key_file};
+}
 
-    if (config->user_ctx == NULL) {
-        if (conflict == NULL)
-            return dtlsl__tls_ctx_new(out, &tls, text, text_len);
+/* The caller holds the lock. 'old' is the one before, or NULL. */
+static int32_t
+make_own_ctx(const dtlsl_config *config, struct ssl_ctx_st *old,
+             struct ssl_ctx_st **out, char *text, size_t text_len)
+{
+    const dtlsl__tls_options tls = tls_options(config);
+    const char *conflict = find_conflict(config);
+    struct ssl_ctx_st *fresh = NULL;
+    int32_t err;
+
+    if (conflict != NULL) {
         snprintf(text, text_len, "%s", conflict);
         return DTLSL_ERR_CREDENTIALS;
     }
+    err = dtlsl__tls_ctx_new(&fresh, &tls, text, text_len);
+    if (err == DTLSL_OK && old != NULL)
+        err = dtlsl__tls_ctx_keep(fresh, old, &tls, text, text_len);
+    if (err < 0) {
+        dtlsl__tls_ctx_free(fresh);
+        return err;
+    }
+    *out = fresh;
+    return DTLSL_OK;
+}
+
+/* As make_own_ctx, or the application's. */
+static int32_t
+make_ctx(const dtlsl_config *config, struct ssl_ctx_st *old,
+         struct ssl_ctx_st **out, char *text, size_t text_len)
+{
+    const char *option = first_tls_option(config);
+
+    if (config->user_ctx == NULL)
+        return make_own_ctx(config, old, out, text, text_len);
     if (option != NULL) {
         snprintf(text, text_len,
                  "%s and an SSL_CTX of your own are both set; leave the "
@@ -681,9 +705,15 @@ dtlsl__config_ssl_ctx(dtlsl_config *config, struct ssl_ctx_st **out)
     char text[ERROR_LEN];
     int32_t err = DTLSL_OK;
 
+    if (config->settings.workers > 1 && config->settings.reuse_port)
+        return dtlsl__config_fail(
+            config, DTLSL_ERR_ARGUMENT,
+            "workers=%u and reuse-port=1 are both set; workers share their "
+            "port among themselves, leave one out",
+            config->settings.workers);
     pthread_mutex_lock(&config->lock);
     if (config->ctx == NULL)
-        err = make_ctx(config, &config->ctx, text, sizeof(text));
+        err = make_ctx(config, NULL, &config->ctx, text, sizeof(text));
     if (err == DTLSL_OK) {
         dtlsl__tls_ctx_ref(config->ctx);
         *out = config->ctx;
@@ -700,7 +730,7 @@ dtlsl__config_reload(dtlsl_config *config)
     int32_t err;
 
     pthread_mutex_lock(&config->lock);
-    err = make_ctx(config, &fresh, text, sizeof(text));
+    err = make_ctx(config, config->ctx, &fresh, text, sizeof(text));
     if (err == DTLSL_OK) {
         dtlsl__tls_ctx_free(config->ctx);
         config->ctx = fresh;

@@ -214,40 +214,56 @@ hex_digit(char c)
     return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Bytes, or 0 if it is no key. */
-static uint32_t
-read_hex(uint8_t key[KEY_MAX], const char *hex)
+/* What is wrong with the key and the remedy, or NULL. */
+static const char *
+read_hex(psk *entry, const char *hex)
 {
     size_t len = strlen(hex);
 
-    if (len == 0 || len % 2 != 0 || len > 2 * KEY_MAX)
-        return 0;
-    for (size_t i = 0; i < len / 2; i++) {
-        int high = hex_digit(hex[2 * i]), low = hex_digit(hex[2 * i + 1]);
+    for (size_t i = 0; i < len; i++)
+        if (hex_digit(hex[i]) < 0)
+            return "the key is not hexadecimal; write it in the digits 0 to 9 "
+                   "and a to f";
+    if (len == 0)
+        return "no key behind the colon; write it in hexadecimal";
+    if (len > 2 * KEY_MAX)
+        return "the key is longer than 256 bytes; write at most 512 hex "
+               "digits";
+    if (len % 2 != 0)
+        return "the key has an odd number of hex digits; write two for each "
+               "byte";
+    for (size_t i = 0; i < len / 2; i++)
+        entry->key[i] =
+            (uint8_t)(hex_digit(hex[2 * i]) << 4 | hex_digit(hex[2 * i + 1]));
+    entry->key_len = (uint32_t)(len / 2);
+    return NULL;
+}
 
-        if (high < 0 || low < 0)
-            return 0;
-        key[i] = (uint8_t)(high << 4 | low);
-    }
-    return (uint32_t)(len / 2);
+static int
+is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
 /* 'text' is one line without its end, trimmed. The text of an error never
  * quotes the line: it may hold a key. */
 static int32_t
-read_psk_line(credentials *own, char *text, const char *path, uint32_t line,
-              const err_sink *sink)
+read_psk_line(credentials *own, const char *text, const char *path,
+              uint32_t line, const err_sink *sink)
 {
     /* The last colon: identities such as urn:dev:1 have some, keys do not. */
-    char *colon = strrchr(text, ':');
+    const char *colon = strrchr(text, ':'), *wrong;
+    const char *end = colon == NULL ? text : colon;
     psk *entry;
 
-    if (colon == NULL || colon == text)
+    while (end > text && is_blank(end[-1]))
+        end--;
+    if (end == text)
         return fail(sink, DTLSL_ERR_CREDENTIALS,
                     "psk-file %s, line %u: no \"identity:hexkey\"; write an "
                     "identity, a colon and the key in hexadecimal",
                     path, line);
-    if (colon - text > IDENTITY_MAX)
+    if (end - text > IDENTITY_MAX)
         return fail(sink, DTLSL_ERR_CREDENTIALS,
                     "psk-file %s, line %u: identity longer than %d bytes; "
                     "shorten it",
@@ -256,22 +272,22 @@ read_psk_line(credentials *own, char *text, const char *path, uint32_t line,
     if (entry == NULL)
         return fail(sink, DTLSL_ERR_NOMEM, "psk-file %s: out of memory", path);
     memset(entry, 0, sizeof(*entry));
-    memcpy(entry->identity, text, (size_t)(colon - text));
+    memcpy(entry->identity, text, (size_t)(end - text));
     entry->line = line;
-    entry->key_len = read_hex(entry->key, colon + 1);
-    if (entry->key_len == 0)
-        return fail(sink, DTLSL_ERR_CREDENTIALS,
-                    "psk-file %s, line %u: the key is not hexadecimal; write "
-                    "2 to %d hex digits, an even number of them",
-                    path, line, 2 * KEY_MAX);
-    return DTLSL_OK;
+    for (colon++; is_blank(*colon); colon++)
+        ;
+    wrong = read_hex(entry, colon);
+    return wrong == NULL ? DTLSL_OK
+                         : fail(sink, DTLSL_ERR_CREDENTIALS,
+                                "psk-file %s, line %u: %s", path, line, wrong);
 }
 
 static int32_t
 read_psk_lines(credentials *own, char *text, const char *path,
                const err_sink *sink)
 {
-    char *next = text;
+    /* Editors of other systems write a byte order mark in front. */
+    char *next = strncmp(text, "\xef\xbb\xbf", 3) == 0 ? text + 3 : text;
     uint32_t line = 0;
     int32_t err = DTLSL_OK;
 
@@ -281,9 +297,9 @@ read_psk_lines(credentials *own, char *text, const char *path,
         next = end == NULL ? NULL : end + 1;
         end = end == NULL ? start + strlen(start) : end;
         line++;
-        while (*start == ' ' || *start == '\t')
+        while (start < end && is_blank(*start))
             start++;
-        while (end > start && strchr(" \t\r\n", end[-1]) != NULL)
+        while (end > start && is_blank(end[-1]))
             end--;
         *end = '\0';
         if (*start != '\0' && *start != '#')
@@ -432,23 +448,42 @@ no_password(char *buf, int size, int rwflag, void *user)
 }
 
 static int32_t
-read_key(EVP_PKEY **out, const char *path, const err_sink *sink)
+parse_key(EVP_PKEY **out, const uint8_t *text, size_t len, const char *path,
+          const err_sink *sink)
 {
-    uint8_t *text = NULL;
-    size_t len = 0;
-    int32_t err = read_file(sink, "key-file", path, &text, &len);
-    BIO *bio;
+    BIO *bio = BIO_new_mem_buf(text, (int)len);
 
-    if (err < 0)
-        return err;
-    bio = BIO_new_mem_buf(text, (int)len);
     if (bio != NULL)
         *out = PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL);
-    if (*out == NULL)
-        err = fail_tls(sink, DTLSL_ERR_CREDENTIALS, "key-file", path,
-                       "it is to hold a private key in PEM, without a "
-                       "passphrase");
     BIO_free(bio);
+    return *out != NULL
+               ? DTLSL_OK
+               : fail_tls(sink, DTLSL_ERR_CREDENTIALS, "key-file", path,
+                          "it is to hold a private key in PEM, "
+                          "without a passphrase");
+}
+
+static int32_t
+read_key(EVP_PKEY **out, const dtlsl__tls_options *options,
+         const err_sink *sink)
+{
+    const char *path = options->key_file;
+    uint8_t *text = NULL;
+    size_t len = 0;
+    int32_t err;
+
+    if (path == NULL)
+        path = options->cert_file;
+    err = read_file(sink, "key-file", path, &text, &len);
+    if (err < 0)
+        return err;
+    if (options->key_file == NULL &&
+        strstr((char *)text, "PRIVATE KEY-----") == NULL)
+        err =
+            fail(sink, DTLSL_ERR_CREDENTIALS,
+                 "cert-file %s has no private key in it; set key-file", path);
+    else
+        err = parse_key(out, text, len, path, sink);
     OPENSSL_clear_free(text, len);
     return err;
 }
@@ -471,7 +506,7 @@ use_certificate(SSL_CTX *ctx, const dtlsl__tls_options *options,
         return fail_tls(sink, DTLSL_ERR_CREDENTIALS, "cert-file", cert,
                         "it is to hold the server's certificate in PEM, then "
                         "its chain");
-    err = read_key(&pkey, key, sink);
+    err = read_key(&pkey, options, sink);
     if (err == DTLSL_OK && (SSL_CTX_use_PrivateKey(ctx, pkey) != 1 ||
                             SSL_CTX_check_private_key(ctx) != 1))
         err = fail(sink, DTLSL_ERR_CREDENTIALS,
@@ -692,6 +727,47 @@ dtlsl__tls_ctx_new(struct ssl_ctx_st **out, const dtlsl__tls_options *options,
                     "psk-file, or self-signed=1 for a first try");
     dtlsl__tls_enter(&saved);
     result = ctx_new(out, options, &sink);
+    dtlsl__tls_leave(&saved);
+    return result;
+}
+
+/* ---- reloading ---- */
+
+static int
+keep_ticket_keys(SSL_CTX *fresh, SSL_CTX *old)
+{
+    uint8_t keys[TICKET_KEY_LEN];
+    int ok = SSL_CTX_get_tlsext_ticket_keys(old, keys, TICKET_KEY_LEN) == 1 &&
+             SSL_CTX_set_tlsext_ticket_keys(fresh, keys, TICKET_KEY_LEN) == 1;
+
+    OPENSSL_cleanse(keys, sizeof(keys));
+    return ok;
+}
+
+static int
+keep_self_signed(SSL_CTX *fresh, SSL_CTX *old)
+{
+    return SSL_CTX_use_certificate(fresh, SSL_CTX_get0_certificate(old)) ==
+               1 &&
+           SSL_CTX_use_PrivateKey(fresh, SSL_CTX_get0_privatekey(old)) == 1;
+}
+
+int32_t
+dtlsl__tls_ctx_keep(struct ssl_ctx_st *fresh, struct ssl_ctx_st *old,
+                    const dtlsl__tls_options *options, char *err,
+                    size_t err_len)
+{
+    const err_sink sink = {err, err_len};
+    dtlsl__tls_errors saved;
+    int32_t result = DTLSL_OK;
+
+    dtlsl__tls_enter(&saved);
+    if (options->ticket_key_file == NULL && !keep_ticket_keys(fresh, old))
+        result = fail_tls(&sink, DTLSL_ERR_TLS, "ticket keys", "of before",
+                          "set ticket-key-file");
+    else if (options->self_signed && !keep_self_signed(fresh, old))
+        result = fail_tls(&sink, DTLSL_ERR_TLS, "self-signed", "of before",
+                          "use cert-file and key-file instead");
     dtlsl__tls_leave(&saved);
     return result;
 }

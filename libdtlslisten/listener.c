@@ -2,45 +2,15 @@
  * The engine on libuv: a socket, a timer, delivery of events, life and death.
  */
 #include "address.h"
-#include "engine.h"
 #include "gate.h"
-#include "udp.h"
+#include "listener_state.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
 
 enum {
-    IDLE,
-    SERVING,
-    STOPPING,
-    STOPPED
-};
-
-struct dtlsl_listener {
-    uv_loop_t *loop;
-    int own_loop;
-    int state;
-    int depth;   /* of dispatches on the stack: 0 or 1 */
-    int freed;   /* by the application; memory goes when libuv lets go */
-    int handles; /* open ones of ours */
-    dtlsl_config *config;
-    dtlsl__engine *engine;
-    dtlsl__udp *udp;
-    dtlsl__counters udp_counters; /* of a socket that is closed */
-    uint8_t address[24];
-    uv_poll_t poll;
-    uv_timer_t timer;
-    uv_timer_t wait; /* bounds dtlsl_listener_poll */
-    int blocked;     /* the socket took no more: waiting for writable */
-    int watched;     /* what 'poll' waits for now */
-    dtlsl_event_cb cb;
-    void *user;
-    const dtlsl__datagram *batch;
-    size_t batch_len, batch_pos;
-    const dtlsl_event *held; /* of the engine's, not told yet */
-    int lent;                /* one that was pulled may be in use */
-    char error[256];
+    STUCK_MS = 10,
+    TIMEOUT_MAX = 60000
 };
 
 static int32_t
@@ -83,8 +53,8 @@ watch(dtlsl_listener *l)
         uv_poll_start(&l->poll, events, on_poll);
 }
 
-static void
-flush(dtlsl_listener *l)
+void
+dtlsl__listener_flush(dtlsl_listener *l)
 {
     const dtlsl__output *list;
     const uint8_t *arena;
@@ -96,6 +66,13 @@ flush(dtlsl_listener *l)
     if (n > 0)
         dtlsl__engine_output_sent(l->engine, sent);
     l->blocked = sent < n;
+}
+
+/* Nothing that speaks can go on until the socket takes more. */
+static int
+is_stuck(const dtlsl_listener *l)
+{
+    return l->blocked && dtlsl__engine_output_low(l->engine);
 }
 
 static int
@@ -117,6 +94,8 @@ arm_timer(dtlsl_listener *l)
         return;
     if (l->cb != NULL && has_more(l) && !l->blocked)
         delay = 0;
+    if (is_stuck(l) && delay < STUCK_MS)
+        delay = STUCK_MS; /* what is due stays due: do not spin */
     if (delay == 0 || deadline != UINT64_MAX) {
         uv_update_time(l->loop);
         uv_timer_start(&l->timer, on_timer, delay, 0);
@@ -125,14 +104,12 @@ arm_timer(dtlsl_listener *l)
     }
 }
 
-/* After a call of the application's outside of a dispatch: what it made to be
- * sent leaves at once, what it made to be told comes from the loop. */
-static void
-settle(dtlsl_listener *l)
+void
+dtlsl__listener_settle(dtlsl_listener *l)
 {
     if (l->depth > 0 || l->state == IDLE || l->state == STOPPED)
         return;
-    flush(l);
+    dtlsl__listener_flush(l);
     watch(l);
     arm_timer(l);
 }
@@ -171,13 +148,22 @@ close_handle(uv_handle_t *handle)
 }
 
 static void
+drop_buffers(dtlsl_listener *l)
+{
+    dtlsl__udp_close(l->spent);
+    l->spent = NULL;
+}
+
+/* The datagram in progress stays readable until drop_buffers. */
+static void
 close_socket(dtlsl_listener *l)
 {
     if (l->udp == NULL)
         return;
     close_handle((uv_handle_t *)&l->poll);
     dtlsl__counters_add(&l->udp_counters, dtlsl__udp_counters(l->udp));
-    dtlsl__udp_close(l->udp);
+    dtlsl__udp_release(l->udp);
+    l->spent = l->udp;
     l->udp = NULL;
     l->batch_len = l->batch_pos = 0;
     l->blocked = l->watched = 0;
@@ -188,6 +174,7 @@ tear_down(dtlsl_listener *l)
 {
     l->state = STOPPED;
     close_socket(l);
+    drop_buffers(l);
     close_handle((uv_handle_t *)&l->timer);
     close_handle((uv_handle_t *)&l->wait);
     if (l->own_loop)
@@ -200,9 +187,27 @@ static void
 stopped(dtlsl_listener *l)
 {
     l->state = STOPPED;
-    flush(l);
+    dtlsl__listener_flush(l);
     close_socket(l);
+    drop_buffers(l);
     uv_timer_stop(&l->timer);
+}
+
+void
+dtlsl__listener_enter(dtlsl_listener *l)
+{
+    l->depth++;
+}
+
+int
+dtlsl__listener_leave(dtlsl_listener *l)
+{
+    l->depth--;
+    if (!l->freed)
+        return 1;
+    if (l->depth == 0)
+        tear_down(l);
+    return 0;
 }
 
 /* Delivery */
@@ -231,13 +236,17 @@ deliver(dtlsl_listener *l)
 
     while (!l->freed && l->cb != NULL && (event = take(l)) != NULL) {
         int last = is_last(event);
+        if (l->freed || l->cb == NULL) { /* in a callback of OpenSSL's */
+            l->held = event;
+            return;
+        }
         if (last)
             stopped(l);
         l->cb(l, event, l->user);
         if (last || l->freed)
             return;
         if (dtlsl__engine_output_low(l->engine))
-            flush(l);
+            dtlsl__listener_flush(l);
     }
 }
 
@@ -246,7 +255,7 @@ input(dtlsl_listener *l)
 {
     dtlsl__engine_input(l->engine, &l->batch[l->batch_pos++]);
     if (dtlsl__engine_output_low(l->engine))
-        flush(l);
+        dtlsl__listener_flush(l);
 }
 
 /* Works the batch off, as far as there is a callback. */
@@ -272,21 +281,19 @@ begin(dtlsl_listener *l)
     drain(l);
 }
 
+/* A private loop cannot be torn down while it runs: poll does it. */
 static void
 finish(dtlsl_listener *l)
 {
     for (int round = 0; round < 2 && !l->freed && l->state != STOPPED;
          round++) {
-        flush(l);
+        dtlsl__listener_flush(l);
         deliver(l);
     }
-    l->depth--;
-    if (l->freed) {
-        if (!l->own_loop)
-            tear_down(l);
-        return;
-    }
-    settle(l);
+    if (l->own_loop && l->freed)
+        l->depth--;
+    else if (dtlsl__listener_leave(l))
+        dtlsl__listener_settle(l);
 }
 
 static void
@@ -308,7 +315,7 @@ on_poll(uv_poll_t *poll, int status, int events)
         return;
     begin(l);
     if (!l->freed && (events & UV_WRITABLE))
-        flush(l);
+        dtlsl__listener_flush(l);
     if (!l->freed && l->udp != NULL && l->batch_pos >= l->batch_len &&
         (events & UV_READABLE || status < 0))
         receive(l);
@@ -365,7 +372,10 @@ dtlsl_listener_new(dtlsl_listener **out, dtlsl_config *config,
     dtlsl_listener *l;
     int32_t err;
 
-    if (out == NULL || config == NULL)
+    if (out == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    *out = NULL;
+    if (config == NULL)
         return DTLSL_ERR_ARGUMENT;
     l = calloc(1, sizeof(*l));
     if (l == NULL)
@@ -401,6 +411,8 @@ dtlsl_listener_free(dtlsl_listener *l)
     l->cb = NULL;
     if (l->depth == 0)
         tear_down(l);
+    else
+        close_socket(l);
 }
 
 static int32_t
@@ -417,18 +429,23 @@ may_start(dtlsl_listener *l)
 static int32_t
 serve(dtlsl_listener *l)
 {
-    int err = uv_poll_init(l->loop, &l->poll, dtlsl__udp_fd(l->udp));
+    int fd = dtlsl__udp_fd(l->udp);
+    int err = uv_poll_init(l->loop, &l->poll, fd);
 
     if (err < 0) {
         dtlsl__udp_close(l->udp);
         l->udp = NULL;
-        return fail(l, err, uv_strerror(err));
+        snprintf(l->error, sizeof(l->error),
+                 "cannot watch descriptor %d: %s; is it watched on this loop "
+                 "already?",
+                 fd, dtlsl_strerror(err));
+        return err;
     }
     l->poll.data = l;
     l->handles++;
     memcpy(l->address, dtlsl__udp_address(l->udp), sizeof(l->address));
     l->state = SERVING;
-    settle(l);
+    dtlsl__listener_settle(l);
     return DTLSL_OK;
 }
 
@@ -486,7 +503,7 @@ dtlsl_listener_on_event(dtlsl_listener *l, dtlsl_event_cb cb, void *user)
                     "a started listener on a shared loop needs a callback");
     l->cb = cb;
     l->user = user;
-    settle(l);
+    dtlsl__listener_settle(l);
     return DTLSL_OK;
 }
 
@@ -497,7 +514,7 @@ pull(dtlsl_listener *l)
 
     for (;;) {
         event = take(l);
-        if (event != NULL || l->batch_pos >= l->batch_len)
+        if (event != NULL || l->freed || l->batch_pos >= l->batch_len)
             return event;
         dtlsl__engine_input(l->engine, &l->batch[l->batch_pos++]);
     }
@@ -509,9 +526,13 @@ dtlsl_listener_next(dtlsl_listener *l)
 {
     const dtlsl_event *event;
 
-    if (l == NULL || l->cb != NULL || l->freed || l->state == IDLE)
+    if (l == NULL || l->cb != NULL || l->depth > 0 || l->freed ||
+        l->state == IDLE)
         return NULL;
+    dtlsl__listener_enter(l);
     event = pull(l);
+    if (!dtlsl__listener_leave(l))
+        return NULL;
     if (is_last(event) && l->udp != NULL) {
         l->held = event;
         event = NULL;
@@ -521,14 +542,17 @@ dtlsl_listener_next(dtlsl_listener *l)
 }
 
 /* Is there an event to pull? Looks for one, but not while the application has
- * one that would become invalid. */
+ * one that would become invalid. Negative: the listener was freed. */
 static int
 ready(dtlsl_listener *l)
 {
     if (l->cb != NULL || l->lent)
         return l->cb == NULL && has_more(l);
+    dtlsl__listener_enter(l);
     l->held = pull(l);
-    settle(l);
+    if (!dtlsl__listener_leave(l))
+        return -1;
+    dtlsl__listener_settle(l);
     if (is_last(l->held))
         stopped(l);
     return l->held != NULL;
@@ -537,15 +561,18 @@ ready(dtlsl_listener *l)
 int32_t
 dtlsl_listener_poll(dtlsl_listener *l, int32_t timeout_ms)
 {
+    int found;
+
     if (l == NULL)
         return DTLSL_ERR_ARGUMENT;
     if (!l->own_loop || l->state == IDLE || l->depth > 0 || l->freed)
         return fail(l, DTLSL_ERR_STATE,
                     "only a started listener's private loop can be polled, "
                     "and not in a callback");
-    settle(l);
-    if (ready(l))
-        return 1;
+    dtlsl__listener_settle(l);
+    found = ready(l);
+    if (found != 0)
+        return found > 0;
     if (l->state == STOPPED) {
         begin(l); /* a callback set late may wait for STOPPED */
         finish(l);
@@ -559,7 +586,7 @@ dtlsl_listener_poll(dtlsl_listener *l, int32_t timeout_ms)
         return 0;
     }
     uv_timer_stop(&l->wait);
-    return ready(l);
+    return ready(l) > 0;
 }
 
 int32_t
@@ -576,15 +603,15 @@ dtlsl_listener_timeout(dtlsl_listener *l)
     int timeout;
 
     if (l == NULL || !l->own_loop || l->state == IDLE)
-        return l == NULL ? DTLSL_ERR_ARGUMENT : 60000;
+        return l == NULL ? DTLSL_ERR_ARGUMENT : TIMEOUT_MAX;
     if (l->state == STOPPED)
-        return has_more(l) ? 0 : 60000;
+        return has_more(l) ? 0 : TIMEOUT_MAX;
     uv_update_time(l->loop);
-    settle(l);
-    if (has_more(l))
+    dtlsl__listener_settle(l);
+    if (l->held != NULL || (has_more(l) && !is_stuck(l)))
         return 0;
     timeout = uv_backend_timeout(l->loop);
-    return timeout < 0 || timeout > 60000 ? 60000 : timeout;
+    return timeout < 0 || timeout > TIMEOUT_MAX ? TIMEOUT_MAX : timeout;
 }
 
 int32_t
@@ -610,7 +637,7 @@ dtlsl_listener_stop(dtlsl_listener *l)
         return fail(l, DTLSL_ERR_STATE, "the listener does not serve");
     l->state = STOPPING;
     dtlsl__engine_stop(l->engine);
-    settle(l);
+    dtlsl__listener_settle(l);
     return DTLSL_OK;
 }
 
@@ -656,144 +683,4 @@ dtlsl_listener_counters(const dtlsl_listener *l, int32_t format, char *buf,
         return DTLSL_ERR_ARGUMENT;
     sum_counters(l, &sum);
     return dtlsl__counters_text(&sum, format, buf, buf_len);
-}
-
-/* Public: connections */
-
-int32_t
-dtlsl_conn_send(dtlsl_listener *l, uint64_t conn, const uint8_t *data,
-                size_t len)
-{
-    int32_t err;
-
-    if (l == NULL)
-        return DTLSL_ERR_ARGUMENT;
-    if (!l->blocked && dtlsl__engine_output_low(l->engine))
-        flush(l);
-    err = dtlsl__engine_send(l->engine, conn, data, len);
-    settle(l);
-    return err;
-}
-
-int32_t
-dtlsl_conn_close(dtlsl_listener *l, uint64_t conn)
-{
-    int32_t err;
-
-    if (l == NULL)
-        return DTLSL_ERR_ARGUMENT;
-    err = dtlsl__engine_close(l->engine, conn);
-    settle(l);
-    return err;
-}
-
-static int32_t
-path_text(const dtlsl_listener *l, uint64_t conn, int local, char *buf,
-          size_t buf_len)
-{
-    const dtlsl_path *path;
-
-    if (l == NULL || buf == NULL)
-        return DTLSL_ERR_ARGUMENT;
-    path = dtlsl__engine_path(l->engine, conn);
-    if (path == NULL)
-        return DTLSL_ERR_NOCONN;
-    return dtlsl__address_text(local ? path->local : path->peer, buf, buf_len);
-}
-
-int32_t
-dtlsl_conn_peer(const dtlsl_listener *l, uint64_t conn, char *buf,
-                size_t buf_len)
-{
-    return path_text(l, conn, 0, buf, buf_len);
-}
-
-int32_t
-dtlsl_conn_local(const dtlsl_listener *l, uint64_t conn, char *buf,
-                 size_t buf_len)
-{
-    return path_text(l, conn, 1, buf, buf_len);
-}
-
-int32_t
-dtlsl_conn_mtu(const dtlsl_listener *l, uint64_t conn)
-{
-    return l == NULL ? DTLSL_ERR_ARGUMENT : dtlsl__engine_mtu(l->engine, conn);
-}
-
-int32_t
-dtlsl_conn_set_tag(dtlsl_listener *l, uint64_t conn, uint64_t tag)
-{
-    uint64_t *place = l == NULL ? NULL : dtlsl__engine_tag(l->engine, conn);
-
-    if (place != NULL)
-        *place = tag;
-    return place != NULL ? DTLSL_OK
-           : l == NULL   ? DTLSL_ERR_ARGUMENT
-                         : DTLSL_ERR_NOCONN;
-}
-
-uint64_t
-dtlsl_conn_tag(const dtlsl_listener *l, uint64_t conn)
-{
-    uint64_t *place = l == NULL ? NULL : dtlsl__engine_tag(l->engine, conn);
-
-    return place == NULL ? 0 : *place;
-}
-
-uint64_t
-dtlsl_conn_next(const dtlsl_listener *l, uint64_t conn)
-{
-    return l == NULL ? 0 : dtlsl__engine_conn_next(l->engine, conn);
-}
-
-int32_t
-dtlsl_conn_info(const dtlsl_listener *l, uint64_t conn, const char *name,
-                char *buf, size_t buf_len)
-{
-    if (l == NULL || name == NULL || buf == NULL)
-        return DTLSL_ERR_ARGUMENT;
-    return dtlsl__engine_info(l->engine, conn, name, buf, buf_len);
-}
-
-int32_t
-dtlsl_conn_peer_certificate(const dtlsl_listener *l, uint64_t conn,
-                            uint8_t *buf, size_t buf_len)
-{
-    if (l == NULL || buf == NULL)
-        return DTLSL_ERR_ARGUMENT;
-    return dtlsl__engine_peer_certificate(l->engine, conn, buf, buf_len);
-}
-
-int32_t
-dtlsl_conn_export(const dtlsl_listener *l, uint64_t conn, const char *label,
-                  const uint8_t *context, size_t context_len, uint8_t *out,
-                  size_t out_len)
-{
-    if (l == NULL || label == NULL || out == NULL)
-        return DTLSL_ERR_ARGUMENT;
-    return dtlsl__engine_export(l->engine, conn, label, context, context_len,
-                                out, out_len);
-}
-
-int32_t
-dtlsl_conn_cookie_age(const dtlsl_listener *l, uint64_t conn)
-{
-    return l == NULL ? DTLSL_ERR_ARGUMENT
-                     : dtlsl__engine_cookie_age(l->engine, conn);
-}
-
-int32_t
-dtlsl_conn_cookie_app(const dtlsl_listener *l, uint64_t conn, uint8_t *buf,
-                      size_t buf_len)
-{
-    if (l == NULL || (buf == NULL && buf_len > 0))
-        return DTLSL_ERR_ARGUMENT;
-    return dtlsl__engine_cookie_app(l->engine, conn, buf, buf_len);
-}
-
-struct ssl_st *
-dtlsl_conn_ssl(const dtlsl_listener *l, uint64_t conn)
-{
-    return l == NULL ? NULL : dtlsl__engine_ssl(l->engine, conn);
 }

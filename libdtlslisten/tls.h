@@ -27,6 +27,11 @@ typedef struct dtlsl__tls_options {
 int32_t dtlsl__tls_ctx_new(struct ssl_ctx_st **out,
                            const dtlsl__tls_options *options, char *err,
                            size_t err_len);
+/* For a reload: what no file holds is taken over from the one before, ticket
+ * keys and self-signed certificate, so that sessions can be resumed. */
+int32_t dtlsl__tls_ctx_keep(struct ssl_ctx_st *fresh, struct ssl_ctx_st *old,
+                            const dtlsl__tls_options *options, char *err,
+                            size_t err_len);
 /* A reference; NULL is allowed for free. */
 void dtlsl__tls_ctx_ref(struct ssl_ctx_st *ctx);
 void dtlsl__tls_ctx_free(struct ssl_ctx_st *ctx);

@@ -331,6 +331,36 @@ explain(int32_t code, const char *host, uint16_t port, char *err,
                                      : "");
 }
 
+/* Is what stands before the zone an address that may have one? */
+static const char *
+explain_zone(const char *host)
+{
+    char plain[64];
+    uint8_t address[24];
+
+    snprintf(plain, sizeof(plain), "%.*s", (int)strcspn(host, "%"), host);
+    if (dtlsl__address_parse(address, plain, 0) < 0)
+        return NULL;
+    return address[0] == 0xfe && (address[1] & 0xc0) == 0x80
+               ? "there is no interface of that name: \"ip link\" lists them"
+               : "only link-local addresses have a zone: leave out what "
+                 "follows the address";
+}
+
+static void
+explain_host(const char *host, char *err, size_t err_len)
+{
+    const char *why = strchr(host, '%') == NULL ? NULL : explain_zone(host);
+
+    if (host[0] == '\0')
+        why = "the host is empty: give a numeric address, or none for all";
+    else if (host[0] == '[')
+        why = "write it without brackets";
+    else if (why == NULL)
+        why = "this is no numeric address; a name must be looked up before";
+    snprintf(err, err_len, "\"%.80s\": %s", host, why);
+}
+
 static int32_t
 out_of_memory(char *err, size_t err_len)
 {
@@ -363,10 +393,7 @@ dtlsl__udp_open(dtlsl__udp **out, dtlsl_config *config, const char *host,
     int32_t code = dtlsl__address_parse(address, host, port);
 
     if (code < 0) {
-        snprintf(err, err_len,
-                 "\"%s\" is no numeric address; a name must be looked up "
-                 "before",
-                 host);
+        explain_host(host, err, err_len);
         return code;
     }
     udp = new_udp();
@@ -432,14 +459,23 @@ leave_group(dtlsl__udp *udp)
 }
 
 void
-dtlsl__udp_close(dtlsl__udp *udp)
+dtlsl__udp_release(dtlsl__udp *udp)
 {
-    if (udp == NULL)
-        return;
     if (udp->group != NULL)
         leave_group(udp);
     else if (udp->own_fd)
         close(udp->fd);
+    udp->group = NULL;
+    udp->own_fd = 0;
+    udp->fd = -1;
+}
+
+void
+dtlsl__udp_close(dtlsl__udp *udp)
+{
+    if (udp == NULL)
+        return;
+    dtlsl__udp_release(udp);
     free(udp);
 }
 
@@ -487,12 +523,28 @@ note_overflow(dtlsl__udp *udp, const struct cmsghdr *c)
 #endif
 }
 
+#ifdef IP_PKTINFO
+/* Linux names the address to answer from: where it is another than the one of
+ * the datagram, that is a broadcast address of some network (or multicast). */
+static struct in_addr
+sent_to(const struct in_pktinfo *info)
+{
+    struct in_addr address = info->ipi_addr;
+
+    if (address.s_addr != info->ipi_spec_dst.s_addr &&
+        !IN_MULTICAST(ntohl(address.s_addr)))
+        address.s_addr = htonl(INADDR_BROADCAST);
+    return address;
+}
+#endif
+
 static void
 read_control(dtlsl__udp *udp, struct msghdr *msg, uint8_t local[24])
 {
     struct cmsghdr *c;
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    int exact = 0; /* told by IPv4, also on a dual-stack socket */
 
     memcpy(local, udp->address, 24);
     for (c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
@@ -500,12 +552,14 @@ read_control(dtlsl__udp *udp, struct msghdr *msg, uint8_t local[24])
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
             struct in_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof(info));
-            v4.sin_addr = info.ipi_addr;
+            v4.sin_addr = sent_to(&info);
+            exact = 1;
             dtlsl__address_from_sockaddr(local, (struct sockaddr *)&v4,
                                          sizeof(v4));
         }
 #endif
-        if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+        if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO &&
+            !exact) {
             struct in6_pktinfo info;
             memcpy(&info, CMSG_DATA(c), sizeof(info));
             v6.sin6_addr = info.ipi6_addr;

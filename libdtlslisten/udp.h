@@ -20,6 +20,8 @@ int32_t dtlsl__udp_open(dtlsl__udp **out, dtlsl_config *config,
 /* Takes a bound UDP socket of the caller, which is never closed here. */
 int32_t dtlsl__udp_open_fd(dtlsl__udp **out, dtlsl_config *config, int fd,
                            char *err, size_t err_len);
+/* Gives the socket back; what was received stays valid until the close. */
+void dtlsl__udp_release(dtlsl__udp *udp);
 void dtlsl__udp_close(dtlsl__udp *udp);
 int dtlsl__udp_fd(const dtlsl__udp *udp);
 const uint8_t *dtlsl__udp_address(const dtlsl__udp *udp); /* 24 bytes */

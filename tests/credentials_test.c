@@ -74,7 +74,8 @@ START_TEST(a_missing_key_in_the_certificate_file_is_named)
     const dtlsl__tls_options options = {.cert_file =
                                             write_cert("cert.pem", &own)};
 
-    refused(&options, DTLSL_ERR_CREDENTIALS, "key-file", "cert.pem");
+    refused(&options, DTLSL_ERR_CREDENTIALS, "cert.pem has no private key",
+            "set key-file");
     free_identity(&own);
     remove_dir();
 }
@@ -235,6 +236,51 @@ START_TEST(ticket_keys_from_a_file_resume_across_contexts)
 }
 END_TEST
 
+/* A handshake with b of the session that a gave: is it resumed? */
+static int
+resumes(SSL_CTX *a, SSL_CTX *b)
+{
+    pair *p = pair_new(a, 1232);
+    SSL_SESSION *session;
+    int reused;
+
+    ck_assert(handshake(p));
+    session = SSL_get1_session(p->client.ssl);
+    SSL_set_shutdown(p->client.ssl, SSL_SENT_SHUTDOWN);
+    pair_free(p);
+    p = pair_new(b, 1232);
+    ck_assert_int_eq(SSL_set_session(p->client.ssl, session), 1);
+    ck_assert(handshake(p));
+    reused = SSL_session_reused(p->client.ssl);
+    pair_free(p);
+    SSL_SESSION_free(session);
+    return reused;
+}
+
+START_TEST(ticket_keys_pass_from_one_context_to_the_next)
+{
+    dtlsl__tls_options options = {.self_signed = 1};
+    SSL_CTX *a = ctx_of(&options), *b = ctx_of(&options);
+    uint8_t keys[80];
+    char err[256];
+
+    ck_assert_int_eq(resumes(a, b), 0);
+    ck_assert_int_eq(dtlsl__tls_ctx_keep(b, a, &options, err, sizeof(err)),
+                     DTLSL_OK);
+    ck_assert_int_eq(resumes(a, b), 1);
+    dtlsl__tls_ctx_free(b);
+    memset(keys, 42, sizeof(keys));
+    options.ticket_key_file = write_file("tickets", keys, 80);
+    b = ctx_of(&options);
+    ck_assert_int_eq(dtlsl__tls_ctx_keep(b, a, &options, err, sizeof(err)),
+                     DTLSL_OK);
+    ck_assert_int_eq(resumes(a, b), 0); /* the file's keys stay */
+    dtlsl__tls_ctx_free(a);
+    dtlsl__tls_ctx_free(b);
+    remove_dir();
+}
+END_TEST
+
 START_TEST(a_ticket_key_file_of_another_size_is_refused)
 {
     const dtlsl__tls_options options = {
@@ -291,6 +337,30 @@ START_TEST(known_identities_complete_a_handshake)
 }
 END_TEST
 
+START_TEST(a_mark_and_blanks_around_the_colon_are_skipped)
+{
+    char text[256];
+    dtlsl__tls_options options = {0};
+    const char *const known[] = {"device", "urn:dev:1"};
+    SSL_CTX *ctx;
+
+    snprintf(text, sizeof(text),
+             "\xef\xbb\xbf"
+             "device : %s\nurn:dev:1\t:\t%s\n",
+             key16, key16);
+    options.psk_file = write_text("psk", text);
+    ctx = ctx_of(&options);
+    for (int i = 0; i < 2; i++) {
+        pair *p = psk_pair(ctx, known[i], 7);
+
+        ck_assert(handshake(p));
+        pair_free(p);
+    }
+    dtlsl__tls_ctx_free(ctx);
+    remove_dir();
+}
+END_TEST
+
 /* What a failing client sees: how many datagrams, and of which lengths. */
 static void
 failing_trace(SSL_CTX *ctx, const char *who, uint8_t byte, char *out,
@@ -334,10 +404,14 @@ START_TEST(psk_errors_name_the_line_and_never_the_key)
     const struct {
         const char *text, *expected;
     } cases[] = {{"# c\n\na:00\nnocolon\n", "line 4"},
-                 {":00ff\n", "line 1"},
-                 {"a:00\nb:0\n", "line 2"},
-                 {"a:\n", "line 1"},
-                 {"a:00\nb:c0ffeeg0\n", "line 2"},
+                 {":00ff\n", "line 1: no \"identity"},
+                 {" : 00ff\n", "line 1: no \"identity"},
+                 {"a:00\nb:0\n", "line 2: the key has an odd number"},
+                 {"a:\n", "line 1: no key behind"},
+                 {"a: \n", "line 1: no key behind"},
+                 {"a:00\nb:c0ffeeg0\n", "line 2: the key is not hexadec"},
+                 {"a:00\nb:c0ffee c0\n", "line 2: the key is not hexadec"},
+                 {"\xef\xbb\xbfnocolon\n", "line 1"},
                  {"b:00\na:00\nb:11\n", "lines 1 and 3"},
                  {"# nothing\n", "no key"},
                  {"", "no key"}};
@@ -369,7 +443,7 @@ START_TEST(psk_identities_and_keys_that_are_too_long_are_refused)
     memset(text + 2, '0', 514);
     text[516] = '\0';
     options.psk_file = write_text("psk", text);
-    refused(&options, DTLSL_ERR_CREDENTIALS, "line 1", "hex");
+    refused(&options, DTLSL_ERR_CREDENTIALS, "line 1", "longer than 256");
     options.psk_file = write_file("psk", "a:00\n\0b:11\n", 11);
     refused(&options, DTLSL_ERR_CREDENTIALS, "psk", "zero byte");
     remove_dir();
@@ -393,8 +467,10 @@ main(void)
         unknown_ciphers_are_refused,
         only_aead_ciphers_are_offered_by_default,
         ticket_keys_from_a_file_resume_across_contexts,
+        ticket_keys_pass_from_one_context_to_the_next,
         a_ticket_key_file_of_another_size_is_refused,
         known_identities_complete_a_handshake,
+        a_mark_and_blanks_around_the_colon_are_skipped,
         an_unknown_identity_fails_the_same_way_as_a_wrong_key,
         psk_errors_name_the_line_and_never_the_key,
         psk_identities_and_keys_that_are_too_long_are_refused,

@@ -71,7 +71,10 @@ allowed()
         ;;
     # It carries the engine's datagrams; the engine does not know it.
     udp) echo record config cookie engine ;;
-    listener) echo udp config engine gate cookie ;;
+    # One module in two files, which share listener_state.h.
+    listener | listener_conn | listener_state)
+        echo udp config engine gate cookie listener_state
+        ;;
     *) return 1 ;;
     esac
 }
@@ -118,7 +121,7 @@ only()
 
 check_exclusive()
 {
-    only '^#include <uv\.h>' listener.c error.c
+    only '^#include <uv\.h>' listener.c listener_state.h error.c
     only '^#include <openssl/ssl\.h>' tls.c credentials.c conn.c
     only '^#include <dlfcn\.h>' plugin.c
     only '(^|[^a-zA-Z0-9_>.])(socket|bind|connect|sendto|sendm?msg|sendmmsg|recvfrom|recvm?msg|recvmmsg|[gs]etsockopt|getsockname)[ ]*\(' \

@@ -1,41 +1,12 @@
 /* SPDX-License-Identifier: MIT
  * The listener: its life, and a client of OpenSSL over loopback. */
-#include "client.h"
+#include "listener_state.h"
+#include "scene.h"
 #include "test.h"
-#include <arpa/inet.h>
-#include <dtlslisten/dtlslisten.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
-#include <uv.h>
-
-enum {
-    TURNS = 2000,
-    WAIT_MS = 100
-};
-
-static dtlsl_config *
-config_new(void)
-{
-    dtlsl_config *config;
-
-    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
-    ck_assert_int_eq(dtlsl_config_set(config, "self-signed", "1"), DTLSL_OK);
-    return config;
-}
-
-static dtlsl_listener *
-private_new(void)
-{
-    dtlsl_config *config = config_new();
-    dtlsl_listener *l;
-
-    ck_assert_int_eq(dtlsl_listener_new(&l, config, NULL), DTLSL_OK);
-    dtlsl_config_free(config);
-    return l;
-}
 
 static void
 on_event(dtlsl_listener *l, const dtlsl_event *event, void *user)
@@ -65,13 +36,31 @@ START_TEST(a_config_without_credentials_is_refused_with_a_text)
 }
 END_TEST
 
+START_TEST(a_listener_that_failed_leaves_the_config_open)
+{
+    dtlsl_config *config;
+    int there;
+    dtlsl_listener *l = (dtlsl_listener *)&there;
+
+    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_listener_new(&l, config, NULL),
+                     DTLSL_ERR_CREDENTIALS);
+    ck_assert_ptr_null(l);
+    scene_set(config, "self-signed", "1");
+    ck_assert_int_eq(dtlsl_listener_new(&l, config, NULL), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_config_set(config, "mtu", "1000"), DTLSL_ERR_STATE);
+    dtlsl_listener_free(l);
+    dtlsl_config_free(config);
+}
+END_TEST
+
 START_TEST(free_takes_null_and_any_state)
 {
     dtlsl_listener *l;
 
     dtlsl_listener_free(NULL);
-    dtlsl_listener_free(private_new());
-    l = private_new();
+    dtlsl_listener_free(scene_private());
+    l = scene_private();
     ck_assert_int_eq(dtlsl_listener_start(l, "127.0.0.1", 0), DTLSL_OK);
     dtlsl_listener_free(l);
 }
@@ -79,7 +68,7 @@ END_TEST
 
 START_TEST(wrong_states_have_their_code)
 {
-    dtlsl_listener *l = private_new();
+    dtlsl_listener *l = scene_private();
     char text[DTLSL_ADDRESS_MAX];
 
     ck_assert_int_eq(dtlsl_listener_poll(l, 0), DTLSL_ERR_STATE);
@@ -96,9 +85,104 @@ START_TEST(wrong_states_have_their_code)
 }
 END_TEST
 
+START_TEST(a_private_loop_has_what_a_shared_one_has_not)
+{
+    dtlsl_listener *l = scene_private();
+    int32_t fd = dtlsl_listener_fd(l);
+
+    ck_assert_int_ge(fcntl(fd, F_GETFD), 0);
+    ck_assert_int_eq(dtlsl_listener_timeout(l), 60000);
+    ck_assert_int_eq(dtlsl_listener_start(l, "127.0.0.1", 0), DTLSL_OK);
+    ck_assert_int_ge(dtlsl_listener_timeout(l), 0);
+    ck_assert_int_le(dtlsl_listener_timeout(l), 60000);
+    dtlsl_listener_free(l);
+}
+END_TEST
+
+/* Its gate has time until the cookie key changes; an hour, by this clock. */
+START_TEST(a_timeout_is_a_minute_at_most)
+{
+    dtlsl_config *config = scene_config();
+    dtlsl_listener *l;
+    int32_t timeout;
+
+    ck_assert_msg(dtlsl_listener_new(&l, config, NULL) == DTLSL_OK, "%s",
+                  dtlsl_config_error(config));
+    dtlsl_config_free(config);
+    ck_assert_int_eq(dtlsl_listener_start(l, "127.0.0.1", 0), DTLSL_OK);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(dtlsl_listener_poll(l, 0), 0);
+    timeout = dtlsl_listener_timeout(l);
+    ck_assert_uint_gt(dtlsl__engine_deadline(l->engine),
+                      uv_hrtime() / 1000000 + 100000);
+    ck_assert_int_eq(timeout, 60000);
+    dtlsl_listener_free(l);
+}
+END_TEST
+
+static dtlsl_listener *
+shared_new(uv_loop_t *loop, dtlsl_event_cb cb, void *user)
+{
+    dtlsl_config *config = scene_config();
+    dtlsl_listener *l;
+
+    ck_assert_int_eq(dtlsl_listener_new(&l, config, loop), DTLSL_OK);
+    dtlsl_config_free(config);
+    ck_assert_int_eq(dtlsl_listener_on_event(l, cb, user), DTLSL_OK);
+    return l;
+}
+
+START_TEST(a_shared_loop_keeps_its_callback_and_cannot_be_polled)
+{
+    uv_loop_t loop;
+    dtlsl_listener *l;
+    int stopped = 0;
+
+    uv_loop_init(&loop);
+    l = shared_new(&loop, on_event, &stopped);
+    ck_assert_int_eq(dtlsl_listener_start(l, "127.0.0.1", 0), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_listener_on_event(l, NULL, NULL), DTLSL_ERR_STATE);
+    ck_assert_ptr_nonnull(strstr(dtlsl_listener_error(l), "callback"));
+    ck_assert_int_eq(dtlsl_listener_poll(l, 0), DTLSL_ERR_STATE);
+    ck_assert_int_eq(dtlsl_listener_fd(l), DTLSL_ERR_STATE);
+    ck_assert_ptr_null(dtlsl_listener_next(l));
+    ck_assert_int_eq(dtlsl_listener_stop(l), DTLSL_OK);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(stopped, 1); /* the callback is still there */
+    ck_assert_int_eq(dtlsl_listener_on_event(l, NULL, NULL), DTLSL_OK);
+    dtlsl_listener_free(l);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&loop), 0);
+}
+END_TEST
+
+START_TEST(a_descriptor_that_the_loop_watches_is_refused_with_a_text)
+{
+    struct sockaddr_in name = scene_loopback(0);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), stopped = 0;
+    uv_loop_t loop;
+    dtlsl_listener *a, *b;
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    uv_loop_init(&loop);
+    a = shared_new(&loop, on_event, &stopped);
+    b = shared_new(&loop, on_event, &stopped);
+    ck_assert_int_eq(dtlsl_listener_start_fd(a, fd), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_listener_start_fd(b, fd), UV_EEXIST);
+    ck_assert_ptr_nonnull(
+        strstr(dtlsl_listener_error(b), "watched on this loop already?"));
+    ck_assert_int_eq(dtlsl_listener_start(b, "127.0.0.1", 0), DTLSL_OK);
+    dtlsl_listener_free(a);
+    dtlsl_listener_free(b);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    ck_assert_int_eq(uv_loop_close(&loop), 0);
+    close(fd);
+}
+END_TEST
+
 START_TEST(a_port_in_use_is_eaddrinuse)
 {
-    dtlsl_listener *a = private_new(), *b = private_new();
+    dtlsl_listener *a = scene_private(), *b = scene_private();
     char text[DTLSL_ADDRESS_MAX];
     uint16_t port;
 
@@ -114,7 +198,7 @@ END_TEST
 
 START_TEST(stop_gives_stopped_by_pulling)
 {
-    dtlsl_listener *l = private_new();
+    dtlsl_listener *l = scene_private();
     const dtlsl_event *event;
 
     ck_assert_int_eq(dtlsl_listener_start(l, NULL, 0), DTLSL_OK);
@@ -135,7 +219,7 @@ END_TEST
 
 START_TEST(stop_gives_stopped_by_callback)
 {
-    dtlsl_config *config = config_new();
+    dtlsl_config *config = scene_config();
     dtlsl_listener *l;
     uv_loop_t loop;
     int stopped = 0;
@@ -158,7 +242,7 @@ END_TEST
 
 START_TEST(free_is_allowed_in_the_last_event)
 {
-    dtlsl_config *config = config_new();
+    dtlsl_config *config = scene_config();
     dtlsl_listener *l;
     uv_loop_t loop;
     int stopped = 0;
@@ -177,7 +261,7 @@ END_TEST
 
 START_TEST(two_workers_share_a_port_and_stop)
 {
-    dtlsl_config *config = config_new();
+    dtlsl_config *config = scene_config();
     dtlsl_listener *a, *b, *c;
     char one[DTLSL_ADDRESS_MAX], two[DTLSL_ADDRESS_MAX];
 
@@ -198,241 +282,6 @@ START_TEST(two_workers_share_a_port_and_stop)
 }
 END_TEST
 
-/* A client on a socket of its own */
-
-typedef struct peer {
-    client *c;
-    int fd;
-} peer;
-
-static uint16_t
-port_of(const dtlsl_listener *l)
-{
-    char text[DTLSL_ADDRESS_MAX];
-
-    ck_assert_int_gt(dtlsl_listener_address(l, text, sizeof(text)), 0);
-    return (uint16_t)atoi(strrchr(text, ':') + 1);
-}
-
-static struct sockaddr_in
-loopback(uint16_t port)
-{
-    struct sockaddr_in name = {.sin_family = AF_INET};
-
-    name.sin_port = htons(port);
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return name;
-}
-
-static void
-peer_open(peer *p, uint16_t port, const client_options *options)
-{
-    struct sockaddr_in name = loopback(port);
-
-    p->c = client_new(options);
-    p->fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    ck_assert_int_ge(p->fd, 0);
-    ck_assert_int_eq(connect(p->fd, (struct sockaddr *)&name, sizeof(name)),
-                     0);
-    client_step(p->c);
-}
-
-static void
-peer_close(peer *p)
-{
-    client_free(p->c);
-    close(p->fd);
-}
-
-static void
-peer_pump(peer *p)
-{
-    static uint8_t buf[20000];
-    packet out;
-    ssize_t n;
-
-    while ((n = recv(p->fd, buf, sizeof(buf), 0)) > 0)
-        client_feed(p->c, buf, (size_t)n);
-    while (client_take(p->c, &out)) {
-        ck_assert_int_ge(send(p->fd, out.data, out.len, MSG_NOSIGNAL), 0);
-        packet_free(&out);
-    }
-}
-
-/* A listener with a client, and the letters of the events that it told */
-
-typedef enum act {
-    NOTHING,
-    SEND,
-    CLOSE,
-    STOP,
-    FREE,
-    PULL /* back to pulling */
-} act;
-
-typedef struct scene {
-    dtlsl_listener *l; /* NULL: freed */
-    uv_loop_t loop;
-    int shared;
-    uint16_t port;
-    peer peer;
-    char log[128];
-    uint64_t conn;
-    char on; /* at this event do that */
-    act act;
-    int32_t result;
-    int port_free; /* when STOPPED was told */
-} scene;
-
-static int
-can_bind(uint16_t port)
-{
-    struct sockaddr_in name = loopback(port);
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    int ok = bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
-
-    close(fd);
-    return ok;
-}
-
-static void
-do_act(scene *s, uint64_t conn)
-{
-    switch (s->act) {
-    case SEND:
-        s->result = dtlsl_conn_send(s->l, conn, (const uint8_t *)"more", 4);
-        break;
-    case CLOSE:
-        s->result = dtlsl_conn_close(s->l, conn);
-        break;
-    case STOP:
-        s->result = dtlsl_listener_stop(s->l);
-        break;
-    case FREE:
-        dtlsl_listener_free(s->l);
-        s->l = NULL;
-        break;
-    case PULL:
-        s->result = dtlsl_listener_on_event(s->l, NULL, NULL);
-        break;
-    default:
-        break;
-    }
-}
-
-static void
-scene_event(dtlsl_listener *l, const dtlsl_event *event, void *user)
-{
-    static const char letters[] = "?ODWCFHNS";
-    scene *s = user;
-    size_t at = strlen(s->log);
-
-    ck_assert_ptr_eq(l, s->l); /* also: nothing after free */
-    ck_assert_int_le(event->type, DTLSL_EVENT_STOPPED);
-    ck_assert_uint_lt(at + 1, sizeof(s->log));
-    s->log[at] = letters[event->type];
-    s->conn = event->conn;
-    if (event->type == DTLSL_EVENT_STOPPED)
-        s->port_free = can_bind(s->port);
-    if (event->type == DTLSL_EVENT_DATA && s->act == NOTHING)
-        ck_assert_int_eq(
-            dtlsl_conn_send(l, event->conn, event->data, event->len),
-            DTLSL_OK);
-    if (s->log[at] == s->on)
-        do_act(s, event->conn);
-}
-
-static void
-scene_options(dtlsl_config *config)
-{
-    ck_assert_int_eq(dtlsl_config_set(config, "events-hello", "1"), DTLSL_OK);
-}
-
-static void
-scene_open(scene *s, int shared, int pulling, const client_options *options)
-{
-    dtlsl_config *config = config_new();
-
-    memset(s, 0, sizeof(*s));
-    s->shared = shared;
-    scene_options(config);
-    if (shared)
-        ck_assert_int_eq(uv_loop_init(&s->loop), 0);
-    ck_assert_int_eq(
-        dtlsl_listener_new(&s->l, config, shared ? &s->loop : NULL), DTLSL_OK);
-    dtlsl_config_free(config);
-    if (!pulling)
-        ck_assert_int_eq(dtlsl_listener_on_event(s->l, scene_event, s),
-                         DTLSL_OK);
-    ck_assert_int_eq(dtlsl_listener_start(s->l, "127.0.0.1", 0), DTLSL_OK);
-    s->port = port_of(s->l);
-    peer_open(&s->peer, s->port, options);
-}
-
-static void
-scene_close(scene *s)
-{
-    dtlsl_listener_free(s->l);
-    peer_close(&s->peer);
-    if (!s->shared)
-        return;
-    uv_run(&s->loop, UV_RUN_DEFAULT);
-    ck_assert_int_eq(uv_loop_close(&s->loop), 0);
-}
-
-static void
-run_listener(scene *s)
-{
-    const dtlsl_event *event;
-
-    if (s->shared) {
-        uv_run(&s->loop, UV_RUN_NOWAIT);
-        return;
-    }
-    ck_assert_int_ge(dtlsl_listener_poll(s->l, 0), 0);
-    while (s->l != NULL && (event = dtlsl_listener_next(s->l)) != NULL)
-        scene_event(s->l, event, s);
-}
-
-/* Waits until there is something to do, so that no turn is in vain. */
-static void
-turn(scene *s)
-{
-    int shared = s->shared, ms;
-    struct pollfd fds[2] = {{s->peer.fd, POLLIN, 0}, {0, POLLIN, 0}};
-
-    peer_pump(&s->peer);
-    if (s->l == NULL)
-        return;
-    fds[1].fd = shared ? uv_backend_fd(&s->loop) : dtlsl_listener_fd(s->l);
-    ms = shared ? uv_backend_timeout(&s->loop) : dtlsl_listener_timeout(s->l);
-    poll(fds, 2, ms < 0 || ms > WAIT_MS ? WAIT_MS : ms);
-    peer_pump(&s->peer);
-    run_listener(s);
-    peer_pump(&s->peer);
-}
-
-static int
-has(const scene *s, char letter)
-{
-    return strchr(s->log, letter) != NULL;
-}
-
-static void
-turn_until(scene *s, char letter)
-{
-    for (int i = 0; i < TURNS && !has(s, letter); i++)
-        turn(s);
-    ck_assert_msg(has(s, letter), "no %c behind \"%s\"", letter, s->log);
-}
-
-static void
-say(scene *s, const char *text)
-{
-    ck_assert_int_gt(client_write(s->peer.c, text, strlen(text)), 0);
-    peer_pump(&s->peer);
-}
-
 /* The ways of delivery: 0 shared loop, 1 callback and 2 pulling on a private
  * one. */
 static void
@@ -443,19 +292,19 @@ check_echo(int way)
     const uint8_t *last;
 
     scene_open(&s, way == 0, way == 2, NULL);
-    turn_until(&s, 'O');
+    scene_until(&s, 'O');
     for (int i = 0; i < TURNS && !client_is_open(s.peer.c); i++)
-        turn(&s);
-    say(&s, "hello");
+        scene_turn(&s);
+    scene_say(&s, "hello");
     for (int i = 0; i < TURNS && client_received(s.peer.c) == 0; i++)
-        turn(&s);
+        scene_turn(&s);
     last = client_last(s.peer.c, &len);
     ck_assert_uint_eq(len, 5);
     ck_assert_mem_eq(last, "hello", 5);
     client_shutdown(s.peer.c);
-    turn_until(&s, 'C');
+    scene_until(&s, 'C');
     ck_assert_int_eq(dtlsl_listener_stop(s.l), DTLSL_OK);
-    turn_until(&s, 'S');
+    scene_until(&s, 'S');
     ck_assert_str_eq(s.log, "HODCS");
     ck_assert_int_eq(s.port_free, 1);
     ck_assert_uint_eq(dtlsl_listener_counter(s.l, "opened"), 1);
@@ -488,10 +337,10 @@ check_stop(int way)
     scene s;
 
     scene_open(&s, way == 0, way == 2, NULL);
-    turn_until(&s, 'O');
+    scene_until(&s, 'O');
     ck_assert_int_eq(dtlsl_listener_stop(s.l), DTLSL_OK);
     ck_assert_int_eq(dtlsl_listener_stop(s.l), DTLSL_ERR_STATE);
-    turn_until(&s, 'S');
+    scene_until(&s, 'S');
     ck_assert_str_eq(s.log, "HOCS");
     ck_assert_int_eq(s.port_free, 1);
     peer_pump(&s.peer);
@@ -514,33 +363,28 @@ play(scene *s)
 {
     int said = 0, shut = 0, stopped = 0;
 
-    for (int i = 0; i < TURNS && s->l != NULL && !has(s, 'S'); i++) {
-        turn(s);
+    for (int i = 0; i < TURNS && s->l != NULL && !scene_has(s, 'S'); i++) {
+        scene_turn(s);
+        if (s->on == 'N' && s->l != NULL && scene_has(s, 'O') &&
+            !scene_has(s, 'N')) {
+            dtlsl__engine_notice(s->l->engine, "something of note");
+            dtlsl__listener_settle(s->l);
+        }
         if (!said && client_is_open(s->peer.c)) {
-            say(s, "hello");
+            scene_say(s, "hello");
             said = 1;
         }
-        if (!shut && has(s, 'D')) {
+        if (!shut && scene_has(s, 'D')) {
             client_shutdown(s->peer.c);
             shut = 1;
         }
         if (s->l != NULL && !stopped &&
-            (has(s, 'C') || has(s, 'F') ||
-             (s->act == CLOSE && s->on == 'H' && has(s, 'H')))) {
+            (scene_has(s, 'C') || scene_has(s, 'F') ||
+             (s->act == CLOSE && s->on == 'H' && scene_has(s, 'H')))) {
             dtlsl_listener_stop(s->l);
             stopped = 1;
         }
     }
-}
-
-static unsigned
-count(const char *log, char letter)
-{
-    unsigned n = 0;
-
-    for (; *log != '\0'; log++)
-        n += *log == letter;
-    return n;
 }
 
 static void
@@ -554,13 +398,13 @@ check_act(int shared, char on, act what)
     s.on = on;
     s.act = what;
     play(&s);
-    ck_assert_msg(has(&s, on), "no %c in \"%s\"", on, s.log);
+    ck_assert_msg(scene_has(&s, on), "no %c in \"%s\"", on, s.log);
     last = s.log[strlen(s.log) - 1];
     ck_assert_msg(last == (what == FREE ? on : 'S'), "\"%s\" at %c, act %d",
                   s.log, on, (int)what);
     ck_assert_ptr_eq(s.l == NULL ? &s : NULL, what == FREE ? &s : NULL);
     if (what != FREE)
-        ck_assert_uint_eq(count(s.log, 'O'), count(s.log, 'C'));
+        ck_assert_uint_eq(scene_count(s.log, 'O'), scene_count(s.log, 'C'));
     if (what == SEND || what == CLOSE)
         ck_assert_int_eq(s.result == DTLSL_OK,
                          on == 'O' || on == 'D' ||
@@ -573,7 +417,7 @@ check_act(int shared, char on, act what)
 START_TEST(any_call_is_allowed_in_any_event)
 {
     for (int shared = 0; shared < 2; shared++)
-        for (const char *on = "HODCFS"; *on != '\0'; on++)
+        for (const char *on = "HODCFNS"; *on != '\0'; on++)
             for (act what = SEND; what <= FREE; what++)
                 check_act(shared, *on, what);
 }
@@ -586,12 +430,12 @@ open_and_say(scene *s, int pulling, int n)
 {
     scene_open(s, 0, pulling, NULL);
     s->act = SEND;
-    turn_until(s, 'O');
+    scene_until(s, 'O');
     for (int i = 0; i < TURNS && !client_is_open(s->peer.c); i++)
-        turn(s);
+        scene_turn(s);
     ck_assert_int_eq(client_is_open(s->peer.c), 1);
     for (int i = 0; i < n; i++)
-        say(s, "hello");
+        scene_say(s, "hello");
 }
 
 START_TEST(nothing_is_read_while_events_are_not_pulled)
@@ -609,9 +453,9 @@ START_TEST(nothing_is_read_while_events_are_not_pulled)
         ck_assert_int_eq(dtlsl_listener_timeout(s.l), 0);
     }
     ck_assert_uint_eq(dtlsl_listener_counter(s.l, "received"), after);
-    for (int i = 0; i < TURNS && count(s.log, 'D') < 40; i++)
-        turn(&s);
-    ck_assert_uint_eq(count(s.log, 'D'), 40);
+    for (int i = 0; i < TURNS && scene_count(s.log, 'D') < 40; i++)
+        scene_turn(&s);
+    ck_assert_uint_eq(scene_count(s.log, 'D'), 40);
     scene_close(&s);
 }
 END_TEST
@@ -647,11 +491,11 @@ START_TEST(a_callback_set_late_gets_what_was_not_pulled)
     ck_assert_ptr_nonnull(dtlsl_listener_next(s.l));
     ck_assert_int_eq(dtlsl_listener_on_event(s.l, scene_event, &s), DTLSL_OK);
     ck_assert_ptr_null(dtlsl_listener_next(s.l));
-    for (int i = 0; i < TURNS && count(s.log, 'D') < 4; i++)
-        turn(&s);
-    say(&s, "again");
-    for (int i = 0; i < TURNS && count(s.log, 'D') < 5; i++)
-        turn(&s);
+    for (int i = 0; i < TURNS && scene_count(s.log, 'D') < 4; i++)
+        scene_turn(&s);
+    scene_say(&s, "again");
+    for (int i = 0; i < TURNS && scene_count(s.log, 'D') < 5; i++)
+        scene_turn(&s);
     ck_assert_str_eq(s.log, "HODDDDD");
     scene_close(&s);
 }
@@ -664,8 +508,8 @@ START_TEST(a_callback_that_goes_back_to_pulling_loses_nothing)
     open_and_say(&s, 0, 5);
     s.on = 'D';
     s.act = PULL;
-    for (int i = 0; i < TURNS && count(s.log, 'D') < 5; i++)
-        turn(&s);
+    for (int i = 0; i < TURNS && scene_count(s.log, 'D') < 5; i++)
+        scene_turn(&s);
     ck_assert_int_eq(s.result, DTLSL_OK);
     ck_assert_str_eq(s.log, "HODDDDD");
     scene_close(&s);
@@ -675,7 +519,7 @@ END_TEST
 /* The last event is told by callback, though poll had found it for next. */
 START_TEST(a_callback_set_at_the_very_end_gets_stopped)
 {
-    dtlsl_listener *l = private_new();
+    dtlsl_listener *l = scene_private();
     int stopped = 0;
 
     ck_assert_int_eq(dtlsl_listener_start(l, "127.0.0.1", 0), DTLSL_OK);
@@ -698,11 +542,11 @@ check_rest(scene *s)
     struct pollfd fd = {dtlsl_listener_fd(s->l), POLLIN, 0};
 
     for (int i = 0; i < 3; i++) {
-        run_listener(s);
+        scene_run(s);
         dtlsl_listener_timeout(s->l);
     }
     for (int i = 0; i < 3; i++) {
-        run_listener(s);
+        scene_run(s);
         ck_assert_int_gt(dtlsl_listener_timeout(s->l), 0);
     }
     ck_assert_int_eq(poll(&fd, 1, 0), 0);
@@ -717,9 +561,9 @@ START_TEST(an_idle_private_loop_rests_until_its_fd_is_readable)
         open_and_say(&s, pulling, 0);
         fd.fd = dtlsl_listener_fd(s.l);
         check_rest(&s);
-        say(&s, "hello");
+        scene_say(&s, "hello");
         ck_assert_int_eq(poll(&fd, 1, 10000), 1);
-        run_listener(&s);
+        scene_run(&s);
         ck_assert_str_eq(s.log, "HOD");
         check_rest(&s);
         scene_close(&s);
@@ -743,7 +587,7 @@ START_TEST(a_send_outside_of_events_leaves_at_once)
     ck_assert_int_eq(poll(&fd, 1, 10000), 1);
     peer_pump(&s.peer);
     ck_assert_int_eq(client_is_closed(s.peer.c), 1);
-    turn_until(&s, 'C');
+    scene_until(&s, 'C');
     scene_close(&s);
 }
 END_TEST
@@ -753,7 +597,7 @@ END_TEST
 static int
 refused_fd(int fd, const char *why)
 {
-    dtlsl_listener *l = private_new();
+    dtlsl_listener *l = scene_private();
     int ok = dtlsl_listener_start_fd(l, fd) == DTLSL_ERR_ARGUMENT &&
              strstr(dtlsl_listener_error(l), why) != NULL;
 
@@ -779,18 +623,18 @@ END_TEST
 
 START_TEST(a_descriptor_stays_the_callers)
 {
-    struct sockaddr_in name = loopback(0);
+    struct sockaddr_in name = scene_loopback(0);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     scene s = {0};
 
     ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
-    s.l = private_new();
+    s.l = scene_private();
     ck_assert_int_eq(dtlsl_listener_start_fd(s.l, fd), DTLSL_OK);
     ck_assert_int_ne(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
-    peer_open(&s.peer, port_of(s.l), NULL);
-    turn_until(&s, 'O');
+    peer_open(&s.peer, scene_port_of(s.l), NULL);
+    scene_until(&s, 'O');
     ck_assert_int_eq(dtlsl_listener_stop(s.l), DTLSL_OK);
-    turn_until(&s, 'S');
+    scene_until(&s, 'S');
     ck_assert_int_ge(fcntl(fd, F_GETFL), 0);
     close(fd); /* allowed now */
     ck_assert_int_eq(dtlsl_listener_poll(s.l, 0), 0);
@@ -805,7 +649,7 @@ START_TEST(two_workers_serve_the_clients_of_one_port)
     enum {
         PEERS = 8
     };
-    dtlsl_config *config = config_new();
+    dtlsl_config *config = scene_config();
     const dtlsl_event *event;
     dtlsl_listener *l[2];
     peer peers[PEERS];
@@ -818,7 +662,7 @@ START_TEST(two_workers_serve_the_clients_of_one_port)
     }
     dtlsl_config_free(config);
     for (int i = 0; i < PEERS; i++)
-        peer_open(&peers[i], port_of(l[0]), NULL);
+        peer_open(&peers[i], scene_port_of(l[0]), NULL);
     for (int round = 0; round < TURNS && open < PEERS; round++) {
         peer_pump(&peers[open]); /* one by one: accepts are rationed */
         for (int i = 0; i < 2; i++) {
@@ -858,7 +702,7 @@ END_TEST
 
 START_TEST(counters_answer_in_any_state)
 {
-    dtlsl_listener *l = private_new();
+    dtlsl_listener *l = scene_private();
     char text[8192];
 
     ck_assert_uint_eq(dtlsl_listener_counter(l, "received"), 0);
@@ -879,6 +723,11 @@ main(void)
 {
     const TTest *const tests[] = {
         a_config_without_credentials_is_refused_with_a_text,
+        a_listener_that_failed_leaves_the_config_open,
+        a_private_loop_has_what_a_shared_one_has_not,
+        a_timeout_is_a_minute_at_most,
+        a_shared_loop_keeps_its_callback_and_cannot_be_polled,
+        a_descriptor_that_the_loop_watches_is_refused_with_a_text,
         free_takes_null_and_any_state,
         wrong_states_have_their_code,
         a_port_in_use_is_eaddrinuse,

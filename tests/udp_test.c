@@ -434,10 +434,81 @@ START_TEST(a_name_is_no_address)
 }
 END_TEST
 
+START_TEST(what_is_wrong_with_an_address_is_told)
+{
+    static const char *const cases[][2] = {
+        {"", "empty"},
+        {"[::1]", "without brackets"},
+        {"[fe80::1%no-such]", "without brackets"},
+        {"fe80::1%no-such-name", "no interface of that name"},
+        {"fe80::1%", "no interface of that name"},
+        {"::1%lo", "only link-local"},
+        {"127.0.0.1%lo", "only link-local"},
+        {"name%lo", "looked up"},
+        {"127.0.0.1:4433", "looked up"}};
+    dtlsl_config *config;
+    dtlsl__udp *udp = NULL;
+    char err[256];
+
+    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ck_assert_int_eq(
+            dtlsl__udp_open(&udp, config, cases[i][0], 0, err, sizeof(err)),
+            DTLSL_ERR_ARGUMENT);
+        ck_assert_ptr_null(udp);
+        ck_assert_msg(strstr(err, cases[i][1]) != NULL, "no \"%s\" in: %s",
+                      cases[i][1], err);
+        ck_assert_ptr_nonnull(strstr(err, cases[i][0]));
+    }
+    dtlsl_config_free(config);
+}
+END_TEST
+
+START_TEST(what_was_received_outlives_the_socket)
+{
+    char err[256];
+    dtlsl__udp *udp = open_udp("127.0.0.1", err, sizeof(err));
+    int fd = client_to(udp, "127.0.0.1"), own = dtlsl__udp_fd(udp);
+    const dtlsl__datagram *d;
+
+    ck_assert_int_eq(send(fd, "hello", 5, 0), 5);
+    d = receive_one(udp);
+    dtlsl__udp_release(udp);
+    ck_assert_int_lt(fcntl(own, F_GETFD), 0);
+    ck_assert_mem_eq(d->data, "hello", 5);
+    dtlsl__udp_close(udp);
+    close(fd);
+}
+END_TEST
+
+/* The gate drops what was sent to the limited broadcast address. */
+START_TEST(a_networks_broadcast_is_told_as_broadcast)
+{
+    const char *const hosts[] = {NULL, "0.0.0.0"};
+    char err[256];
+
+    for (int i = 0; i < 2; i++) {
+        dtlsl__udp *udp = open_udp(hosts[i], err, sizeof(err));
+        int fd = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
+        struct sockaddr_in name = {.sin_family = AF_INET};
+        name.sin_port = htons(dtlsl__address_port(dtlsl__udp_address(udp)));
+        ck_assert_int_eq(inet_pton(AF_INET, "127.255.255.255", &name.sin_addr),
+                         1);
+        setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &one, sizeof(one));
+        ck_assert_int_eq(
+            sendto(fd, "x", 1, 0, (struct sockaddr *)&name, sizeof(name)), 1);
+        ck_assert(dtlsl__address_is_multicast(receive_one(udp)->path.local));
+        close(fd);
+        dtlsl__udp_close(udp);
+    }
+}
+END_TEST
+
 int
 main(void)
 {
     const TTest *const tests[] = {
+        a_networks_broadcast_is_told_as_broadcast,
         replies_leave_from_the_address_they_were_sent_to,
         an_address_of_ipv4_serves_alone,
         ipv6_is_served_from_the_address_sent_to,
@@ -452,6 +523,8 @@ main(void)
         reuse_port_shares_a_port_with_others,
         a_port_in_use_is_explained,
         a_name_is_no_address,
+        what_is_wrong_with_an_address_is_told,
+        what_was_received_outlives_the_socket,
     };
 
     return test_main(

@@ -11,6 +11,11 @@
  * so dtlsl_config_free may be called as soon as the listeners exist. Set it up
  * in one thread; create and start its listeners in that thread, too, then hand
  * each to its own.
+ *
+ * dtlsl_listener_reload makes a new SSL_CTX of the files for the config; the
+ * listener that asked uses it at once, another from its own reload on. Without
+ * ticket-key-file the ticket keys pass from one to the next: sessions from
+ * before are resumed by all workers.
  */
 #ifndef DTLSLISTEN_CONFIG_H
 #define DTLSLISTEN_CONFIG_H

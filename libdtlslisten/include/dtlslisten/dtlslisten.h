@@ -162,8 +162,10 @@ DTLSL_API int32_t dtlsl_listener_fd(const dtlsl_listener *listener);
  * dtlsl_listener_poll must be called at the latest: 0 to 60000. */
 DTLSL_API int32_t dtlsl_listener_timeout(dtlsl_listener *listener);
 
-/* Reads certificate, key, CA and PSK files anew, for later handshakes. On
- * failure the old ones stay and dtlsl_listener_error says why. */
+/* Reads certificate, key, CA and PSK files anew, for later handshakes of this
+ * listener; each worker of a config does so for itself. Tickets stay valid and
+ * a self-signed certificate stays. On failure the old ones stay and
+ * dtlsl_listener_error says why. */
 DTLSL_API int32_t dtlsl_listener_reload(dtlsl_listener *listener);
 
 /* No new peers; every connection gets close_notify and its CLOSE or FAILED;
@@ -245,7 +247,13 @@ DTLSL_API struct ssl_st *dtlsl_conn_ssl(const dtlsl_listener *listener,
                                         uint64_t conn);
 
 /* For PSK, verify and server name callbacks: whose connection is this? 0, or
- * DTLSL_ERR_NOCONN for an SSL that is not the library's. */
+ * DTLSL_ERR_NOCONN for an SSL that is not the library's.
+ *
+ * OpenSSL is at work in such a callback, so it may only ask: counters, path,
+ * tag and other facts. dtlsl_conn_send and dtlsl_conn_close answer
+ * DTLSL_ERR_STATE there, as does dtlsl_listener_poll, and dtlsl_listener_next
+ * answers NULL. dtlsl_listener_stop and dtlsl_listener_free are allowed. To
+ * refuse the peer return an error from the callback. */
 DTLSL_API int32_t dtlsl_conn_of_ssl(const struct ssl_st *ssl,
                                     dtlsl_listener **listener, uint64_t *conn);
 
