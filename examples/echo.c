@@ -28,11 +28,22 @@ print_counters(const dtlsl_listener *listener)
 }
 
 static void
+echo(dtlsl_listener *listener, const dtlsl_event *event)
+{
+    int32_t err =
+        dtlsl_conn_send(listener, event->conn, event->data, event->len);
+
+    if (err < 0)
+        fprintf(stderr, "not echoed, %u bytes: %s\n", event->len,
+                dtlsl_strerror(err));
+}
+
+static void
 on_event(dtlsl_listener *listener, const dtlsl_event *event, void *user)
 {
     (void)user;
     if (event->type == DTLSL_EVENT_DATA)
-        dtlsl_conn_send(listener, event->conn, event->data, event->len);
+        echo(listener, event);
     if (event->type == DTLSL_EVENT_FAILED)
         fprintf(stderr, "handshake failed: %s\n", (const char *)event->data);
     if (event->type == DTLSL_EVENT_STOPPED)

@@ -81,6 +81,17 @@ read_options(int argc, char **argv)
     return config;
 }
 
+static void
+echo(dtlsl_listener *listener, const dtlsl_event *event)
+{
+    int32_t err =
+        dtlsl_conn_send(listener, event->conn, event->data, event->len);
+
+    if (err < 0)
+        fprintf(stderr, "not echoed, %u bytes: %s\n", event->len,
+                dtlsl_strerror(err));
+}
+
 /* Returns 0 once the listener has stopped. */
 static int
 serve(dtlsl_listener *listener, const sigset_t *open)
@@ -101,7 +112,7 @@ serve(dtlsl_listener *listener, const sigset_t *open)
         if (event->type == DTLSL_EVENT_STOPPED)
             return 0;
         if (event->type == DTLSL_EVENT_DATA)
-            dtlsl_conn_send(listener, event->conn, event->data, event->len);
+            echo(listener, event);
     }
     return 1;
 }

@@ -55,6 +55,19 @@ die(const char *what, const char *why)
 }
 
 static void
+refuse(const char *what, const char *why)
+{
+    fprintf(stderr, "own_loop: %s: %s\n", what, why);
+    exit(2);
+}
+
+static void
+usage(void)
+{
+    refuse("usage", "[-o NAME=VALUE]... [-c CERT -k KEY] HOST PORT");
+}
+
+static void
 on_signal(int number)
 {
     (void)number;
@@ -261,8 +274,19 @@ self_sign(void)
 }
 
 static void
+check_readable(const char *file)
+{
+    if (access(file, R_OK) != 0)
+        refuse(file, strerror(errno));
+}
+
+static void
 make_ssl_ctx(const char *cert, const char *key)
 {
+    if (cert != NULL)
+        check_readable(cert);
+    if (key != NULL)
+        check_readable(key);
     ssl_ctx = SSL_CTX_new(DTLS_server_method());
     SSL_CTX_set_min_proto_version(ssl_ctx, DTLS1_2_VERSION);
     SSL_CTX_set_options(ssl_ctx,
@@ -297,29 +321,47 @@ open_socket(const char *host, const char *port)
     fflush(stdout);
 }
 
+/* The rest of a config's options is for listeners. */
+static void
+set_option(dtlsl_config *config, char *name)
+{
+    char *value = strchr(name, '=');
+
+    if (value == NULL)
+        refuse("-o", "takes NAME=VALUE");
+    *value++ = '\0';
+    if (strcmp(name, "cookie") != 0 && strncmp(name, "cookie.", 7) != 0 &&
+        strcmp(name, "plugin-dir") != 0)
+        refuse(name, "-o is for cookie, cookie.* and plugin-dir; "
+                     "cert and key are -c and -k here");
+    if (dtlsl_config_set(config, name, value) < 0)
+        refuse("-o", dtlsl_config_error(config));
+}
+
 static dtlsl_config *
 read_options(int argc, char **argv)
 {
     dtlsl_config *config;
     const char *cert = NULL;
     const char *key = NULL;
-    char *value;
+    int letter;
 
     if (dtlsl_config_new(&config) < 0)
         die("config", "no memory");
-    for (int letter; (letter = getopt(argc, argv, "o:c:k:")) != -1;) {
-        if (letter == 'c') {
+    while ((letter = getopt(argc, argv, "o:c:k:")) != -1) {
+        if (letter == 'c')
             cert = optarg;
-        } else if (letter == 'k') {
+        else if (letter == 'k')
             key = optarg;
-        } else if (letter == 'o' && (value = strchr(optarg, '=')) != NULL) {
-            *value++ = '\0';
-            if (dtlsl_config_set(config, optarg, value) < 0)
-                die("-o", dtlsl_config_error(config));
-        } else {
-            optind = argc;
-        }
+        else if (letter == 'o')
+            set_option(config, optarg);
+        else
+            usage();
     }
+    if (argc - optind != 2)
+        usage();
+    if (key != NULL && cert == NULL)
+        refuse("-k", "needs -c with the certificate");
     make_ssl_ctx(cert, key);
     return config;
 }
@@ -330,10 +372,8 @@ main(int argc, char **argv)
     struct sigaction action = {.sa_handler = on_signal};
     dtlsl_config *config = read_options(argc, argv);
 
-    if (argc - optind != 2)
-        die("usage", "[-o NAME=VALUE]... [-c CERT -k KEY] HOST PORT");
     if (dtlsl_gate_new(&gate, config) < 0)
-        die("cookies", dtlsl_config_error(config));
+        refuse("cookies", dtlsl_config_error(config));
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     open_socket(argv[optind], argv[optind + 1]);

@@ -170,12 +170,12 @@ check_counters()
     fi
 }
 
-# stop_server NAME: SIGTERM, then exit status 0.
+# stop_server NAME [SIGNAL]: SIGTERM, then exit status 0.
 stop_server()
 {
     local status
 
-    kill -TERM "$server"
+    kill "-${2:-TERM}" "$server"
     ended "$server"
     status=$?
     server=
@@ -338,12 +338,126 @@ coap_client()
     check_counters "$name-counters"
 }
 
+# ---- what servers do without clients ---------------------------------------
+
+json_or_ended()
+{
+    grep -aq '^{.*}$' "$dir/server.log" || gone "$server"
+}
+
+# signal_run PREFIX PROGRAM: SIGUSR1 prints a line of JSON and the server goes
+# on; SIGINT ends it as SIGTERM does, with another such line.
+signal_run()
+{
+    if ! start_server "$2" -o self-signed=1; then
+        not_ok "$1-signals" "does not listen: $(tail -n 1 "$dir/server.log")"
+        return
+    fi
+    kill -USR1 "$server"
+    until_true json_or_ended
+    if gone "$server" || [ "$(grep -ac '^{.*}$' "$dir/server.log")" -ne 1 ]
+    then
+        not_ok "$1-usr1" "$(tail -n 1 "$dir/server.log")"
+    else
+        ok "$1-usr1"
+    fi
+    stop_server "$1-int" INT
+    if [ "$(grep -ac '^{.*}$' "$dir/server.log")" -eq 2 ]; then
+        ok "$1-int"
+    else
+        not_ok "$1-int" "no counters at the end"
+    fi
+}
+
+refusal_said_or_ended()
+{
+    has "$1" "$dir/server.log" || gone "$client"
+}
+
+# too_long_run PREFIX PROGRAM: what the server cannot send back it tells of.
+too_long_run()
+{
+    local text="not echoed, 401 bytes: the datagram would exceed the MTU"
+    local input
+
+    command -v openssl >/dev/null || return
+    if ! start_server "$2" -o self-signed=1 -o mtu=300; then
+        not_ok "$1-too-long" "server: $(tail -n 1 "$dir/server.log")"
+        return
+    fi
+    rm -f "$dir/input"
+    mkfifo "$dir/input"
+    exec {input}<>"$dir/input"
+    openssl s_client -dtls1_2 -quiet -connect "$host:$port" \
+        <"$dir/input" >"$dir/client.out" 2>&1 {input}>&- &
+    client=$!
+    printf '%0400d\n' 7 >&"$input"
+    until_true refusal_said_or_ended "$text"
+    exec {input}>&-
+    kill -TERM "$client" 2>/dev/null
+    ended "$client"
+    client=
+    if has "$text" "$dir/server.log"; then
+        ok "$1-too-long"
+    else
+        not_ok "$1-too-long" "$(tail -n 1 "$dir/server.log")"
+    fi
+    stop_server "$1-too-long"
+}
+
+# refused_run NAME TEXT PROGRAM ARGUMENT...: status 2 and a text.
+refused_run()
+{
+    local name=$1
+    local text=$2
+    local status
+
+    shift 2
+    "$@" >"$dir/server.log" 2>&1 &
+    server=$!
+    ended "$server"
+    status=$?
+    server=
+    if [ "$status" -ne 2 ]; then
+        not_ok "$name" "status $status: $(tail -n 1 "$dir/server.log")"
+    elif ! has "$text" "$dir/server.log"; then
+        not_ok "$name" "no \"$text\": $(tail -n 1 "$dir/server.log")"
+    else
+        ok "$name"
+    fi
+}
+
+refusals_run()
+{
+    refused_run "$1-option" '"cert-file"' "$2" -o certfile=x 127.0.0.1 0
+    refused_run "$1-value" 'NAME=VALUE' "$2" -o certfile 127.0.0.1 0
+    refused_run "$1-file" "$dir/none" "$2" -o "cert-file=$dir/none" \
+        127.0.0.1 0
+    refused_run "$1-host" 'without brackets' "$2" -o self-signed=1 '[::1]' 0
+    refused_run "$1-usage" 'usage' "$2" -o self-signed=1
+}
+
+own_loop_refusals_run()
+{
+    refused_run own_loop-option '-c and -k' "$1" -o self-signed=1 127.0.0.1 0
+    refused_run own_loop-cookie 'none-such' "$1" -o cookie=none-such \
+        127.0.0.1 0
+    refused_run own_loop-key 'needs -c' "$1" -k "$dir/none" 127.0.0.1 0
+    refused_run own_loop-file "$dir/none: No such file" "$1" -c "$dir/none" \
+        127.0.0.1 0
+    refused_run own_loop-usage 'usage' "$1" 127.0.0.1
+    refused_run own_loop-letter 'usage' "$1" -x 127.0.0.1 0
+}
+
 # ---- runs ------------------------------------------------------------------
 
 # certificate_run PREFIX PROGRAM CLIENTS: all on one server.
 certificate_run()
 {
-    if ! start_server "$2" -o self-signed=1; then
+    local options=(-o self-signed=1)
+
+    [ "$3" = all ] || options=() # it signs for itself without being told
+    if ! start_server "$2" "${options[@]}"; then
         not_ok "$1" "does not listen: $(tail -n 1 "$dir/server.log")"
         return
     fi
@@ -369,6 +483,9 @@ full_run()
     certificate_run "$1" "$2" all
     coap_client "$1" "$2" openssl
     coap_client "$1" "$2" gnutls
+    signal_run "$1" "$2"
+    too_long_run "$1" "$2"
+    refusals_run "$1" "$2"
 }
 
 umask 077
@@ -381,6 +498,7 @@ full_run echo_pull "${DTLSL_ECHO_PULL:-$top_builddir/examples/echo_pull}"
 own_loop=${DTLSL_OWN_LOOP:-$top_builddir/examples/own_loop}
 if [ -x "$own_loop" ]; then
     certificate_run own_loop "$own_loop" some
+    own_loop_refusals_run "$own_loop"
 fi
 
 echo "interop: $passed passed, $failed failed, $skipped skipped"
