@@ -209,6 +209,11 @@ configure(client *c)
 {
     const client_options *o = &c->options;
 
+    if (o->dtls1) {
+        SSL_set_security_level(c->ssl, 0);
+        SSL_set_min_proto_version(c->ssl, DTLS1_VERSION);
+        SSL_set_max_proto_version(c->ssl, DTLS1_VERSION);
+    }
     if (o->ciphers != NULL)
         ck_assert_int_eq(SSL_set_cipher_list(c->ssl, o->ciphers), 1);
     if (o->server_name != NULL)

@@ -38,6 +38,7 @@ typedef struct client_options {
     const identity *identity;
     SSL_SESSION *session;
     uint32_t mtu; /* largest UDP payload, default 1232 */
+    int dtls1;    /* DTLS 1.0 only */
 } client_options;
 
 typedef struct packet {

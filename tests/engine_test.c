@@ -568,6 +568,36 @@ START_TEST(send_and_close_are_refused_while_openssl_is_at_work)
 }
 END_TEST
 
+/* Not by our own SSL_CTX. */
+START_TEST(dtls_1_0_only_where_the_ssl_ctx_allows_it)
+{
+    client_options options = {.dtls1 = 1};
+    world *w = world_new(NULL);
+    SSL_CTX *ctx;
+    char version[16];
+    uint64_t id;
+
+    world_client(w, &options);
+    world_pump(w);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_OPEN), 0);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), 1);
+    world_free(w);
+    w = world_with_ctx(DTLS_server_method(), "mtu", "1232");
+    called = w;
+    call_about = 0;
+    dtlsl__config_ssl_ctx(w->config, &ctx);
+    SSL_CTX_set_security_level(ctx, 0);
+    SSL_CTX_set_min_proto_version(ctx, DTLS1_VERSION);
+    SSL_CTX_free(ctx);
+    id = world_connect(w, world_client(w, &options));
+    ck_assert_int_gt(
+        dtlsl__engine_info(w->engine, id, "version", version, sizeof(version)),
+        0);
+    ck_assert_str_eq(version, "DTLSv1");
+    world_free(w);
+}
+END_TEST
+
 /* A method of one version refuses the hello that the gate took. OpenSSL does
  * not like such methods any more, but there they are. */
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
@@ -615,6 +645,7 @@ int
 main(void)
 {
     const TTest *const tests[] = {
+        dtls_1_0_only_where_the_ssl_ctx_allows_it,
         send_and_close_are_refused_while_openssl_is_at_work,
         a_hello_that_was_told_has_its_failed,
         a_hello_is_spent_for_the_lifetime_that_was_asked_for,
