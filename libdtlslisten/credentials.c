@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * An SSL_CTX from options: certificates, pre-shared keys, ALPN, tickets. Each
  * refusal says what, where, and the remedy. */
+#include "tickets.h"
 #include "tls.h"
 
 #include <errno.h>
@@ -686,6 +687,9 @@ use_options(SSL_CTX *ctx, credentials *own, const dtlsl__tls_options *options,
         err = use_alpn(ctx, own, options->alpn, sink);
     if (err == DTLSL_OK && options->ticket_key_file != NULL)
         err = use_ticket_keys(ctx, options->ticket_key_file, sink);
+    else if (err == DTLSL_OK && !dtlsl__tickets_use(ctx, NULL))
+        err = fail_tls(sink, DTLSL_ERR_TLS, "ticket keys", "of our own",
+                       "set ticket-key-file");
     return err;
 }
 
@@ -734,17 +738,6 @@ dtlsl__tls_ctx_new(struct ssl_ctx_st **out, const dtlsl__tls_options *options,
 /* ---- reloading ---- */
 
 static int
-keep_ticket_keys(SSL_CTX *fresh, SSL_CTX *old)
-{
-    uint8_t keys[TICKET_KEY_LEN];
-    int ok = SSL_CTX_get_tlsext_ticket_keys(old, keys, TICKET_KEY_LEN) == 1 &&
-             SSL_CTX_set_tlsext_ticket_keys(fresh, keys, TICKET_KEY_LEN) == 1;
-
-    OPENSSL_cleanse(keys, sizeof(keys));
-    return ok;
-}
-
-static int
 keep_self_signed(SSL_CTX *fresh, SSL_CTX *old)
 {
     return SSL_CTX_use_certificate(fresh, SSL_CTX_get0_certificate(old)) ==
@@ -762,7 +755,7 @@ dtlsl__tls_ctx_keep(struct ssl_ctx_st *fresh, struct ssl_ctx_st *old,
     int32_t result = DTLSL_OK;
 
     dtlsl__tls_enter(&saved);
-    if (options->ticket_key_file == NULL && !keep_ticket_keys(fresh, old))
+    if (options->ticket_key_file == NULL && !dtlsl__tickets_use(fresh, old))
         result = fail_tls(&sink, DTLSL_ERR_TLS, "ticket keys", "of before",
                           "set ticket-key-file");
     else if (options->self_signed && !keep_self_signed(fresh, old))

@@ -461,24 +461,21 @@ START_TEST(workers_beside_reuse_port_are_refused)
 }
 END_TEST
 
-/* Two workers reload one behind the other. */
-START_TEST(reloads_keep_ticket_keys_and_self_signed_certificate)
+/* Two workers reload one behind the other. (reload_test.c resumes a session
+ * over that.) */
+START_TEST(reloads_keep_the_self_signed_certificate)
 {
     dtlsl_config *config = new_config();
     struct ssl_ctx_st *ctx[3];
-    uint8_t keys[3][80];
 
     set(config, "self-signed", "1");
     for (int i = 0; i < 3; i++) {
         if (i > 0)
             ck_assert_int_eq(dtlsl__config_reload(config), DTLSL_OK);
         ck_assert_int_eq(dtlsl__config_ssl_ctx(config, &ctx[i]), DTLSL_OK);
-        ck_assert_int_eq(SSL_CTX_get_tlsext_ticket_keys(ctx[i], keys[i], 80),
-                         1);
     }
     for (int i = 1; i < 3; i++) {
         ck_assert_ptr_ne(ctx[i], ctx[i - 1]);
-        ck_assert_mem_eq(keys[i], keys[0], 80);
         ck_assert_int_eq(X509_cmp(SSL_CTX_get0_certificate(ctx[i]),
                                   SSL_CTX_get0_certificate(ctx[0])),
                          0);
@@ -738,7 +735,7 @@ main(void)
         an_own_ssl_ctx_that_is_not_dtls_is_refused,
         an_option_changed_after_a_failure_is_seen,
         workers_beside_reuse_port_are_refused,
-        reloads_keep_ticket_keys_and_self_signed_certificate,
+        reloads_keep_the_self_signed_certificate,
         a_failed_reload_keeps_the_old_credentials,
         the_error_queue_is_left_as_it_was,
         cookie_options_reach_the_strategy,

@@ -56,7 +56,8 @@ allowed()
 {
     case $1 in
     record | tls | plugin | error | address | counters | siphash) ;;
-    credentials) echo tls ;;
+    tickets) ;;
+    credentials) echo tls tickets ;;
     hello) echo record ;;
     cookie) echo plugin ;;
     gate) echo record hello plugin cookie config ;;
@@ -122,7 +123,7 @@ only()
 check_exclusive()
 {
     only '^#include <uv\.h>' listener.c listener_state.h error.c
-    only '^#include <openssl/ssl\.h>' tls.c credentials.c conn.c
+    only '^#include <openssl/ssl\.h>' tls.c credentials.c tickets.c conn.c
     only '^#include <dlfcn\.h>' plugin.c
     only '(^|[^a-zA-Z0-9_>.])(socket|bind|connect|sendto|sendm?msg|sendmmsg|recvfrom|recvm?msg|recvmmsg|[gs]etsockopt|getsockname)[ ]*\(' \
         udp.c
