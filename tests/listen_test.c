@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * dtlsl_gate_listen() and dtlsl_gate_accept() against an OpenSSL client in
  * memory. A memory BIO stands for each direction: what lies in one when it is
- * read is taken as one datagram. */
+ * read is taken as one datagram. What DTLSv1_listen() does beside it, see
+ * mapping_test.c. */
 #include "gate.h"
 #include "tls.h"
 #include "test.h"
@@ -178,68 +179,6 @@ START_TEST(listen_and_ssl_accept_complete_a_handshake)
 }
 END_TEST
 
-START_TEST(a_first_hello_leaves_the_ssl_untouched)
-{
-    setup();
-    client_sends();
-    ck_assert_int_eq(listen_once(), 0);
-    ck_assert_int_eq(verdict.action, DTLSL_REPLY);
-    ck_assert_int_eq(SSL_in_before(server), 1);
-    ck_assert_int_eq((int)BIO_pending(to_client), 0);
-    ck_assert_uint_eq(ERR_peek_error(), 0);
-    teardown();
-}
-END_TEST
-
-START_TEST(after_a_1_the_ssl_is_where_dtlsv1_listen_leaves_it)
-{
-    setup();
-    exchange_cookie();
-    ck_assert_int_eq(listen_once(), 1);
-    ck_assert_int_eq(SSL_in_before(server), 0);
-    ck_assert_int_eq(SSL_in_init(server), 1);
-    ck_assert_int_eq(SSL_is_server(server), 1);
-    ck_assert_int_eq((int)BIO_pending(to_client), 0);
-    teardown();
-}
-END_TEST
-
-START_TEST(options_ssl_ctx_and_bios_are_restored)
-{
-    uint64_t options;
-    uint64_t ctx_options;
-
-    setup();
-    options = SSL_get_options(server);
-    ctx_options = SSL_CTX_get_options(server_ctx);
-    exchange_cookie();
-    ck_assert_int_eq(listen_once(), 1);
-    ck_assert_uint_eq(SSL_get_options(server), options);
-    ck_assert_uint_eq(SSL_CTX_get_options(server_ctx), ctx_options);
-    ck_assert_ptr_eq(SSL_get_SSL_CTX(server), server_ctx);
-    ck_assert_ptr_eq(SSL_get_rbio(server), to_server);
-    ck_assert_ptr_eq(SSL_get_wbio(server), to_client);
-    teardown();
-}
-END_TEST
-
-START_TEST(junk_gives_0_and_costs_nothing)
-{
-    setup();
-    client_sends();
-    datagram[0] = 99;
-    ck_assert_int_eq(listen_once(), 0);
-    ck_assert_int_eq(verdict.action, DTLSL_DROP);
-    ck_assert_int_eq(verdict.reason, DTLSL_REASON_DROP_TYPE);
-    datagram_len = 0;
-    ck_assert_int_eq(listen_once(), 0);
-    ck_assert_int_eq(verdict.reason, DTLSL_REASON_DROP_SHORT);
-    ck_assert_int_eq(SSL_in_before(server), 1);
-    ck_assert_uint_eq(ERR_peek_error(), 0);
-    teardown();
-}
-END_TEST
-
 START_TEST(a_cookie_from_another_port_is_not_accepted)
 {
     setup();
@@ -260,41 +199,6 @@ assert_only_the_applications_error(void)
     ck_assert_int_eq(ERR_GET_REASON(ERR_get_error()), APPLICATION_ERROR);
     ck_assert_uint_eq(ERR_peek_error(), 0);
 }
-
-START_TEST(the_applications_error_queue_is_kept)
-{
-    setup();
-    client_sends();
-    ERR_raise(ERR_LIB_USER, APPLICATION_ERROR);
-    ck_assert_int_eq(listen_once(), 0);
-    assert_only_the_applications_error();
-    BIO_write(to_client, reply, (int)verdict.reply_len);
-    client_sends();
-    ERR_raise(ERR_LIB_USER, APPLICATION_ERROR);
-    ck_assert_int_eq(listen_once(), 1);
-    assert_only_the_applications_error();
-    finish_handshake();
-    teardown();
-}
-END_TEST
-
-START_TEST(records_behind_the_hello_are_not_seen)
-{
-    static const uint8_t alert[] = {21, 0xfe, 0xfd, 0, 0, 0, 0,
-                                    0,  0,    9,    0, 2, 2, 40};
-    size_t hello_len;
-
-    setup();
-    exchange_cookie();
-    hello_len = datagram_len;
-    memcpy(datagram + datagram_len, alert, sizeof(alert));
-    datagram_len += sizeof(alert);
-    ck_assert_int_eq(listen_once(), 1);
-    ck_assert_uint_eq(verdict.record_len, hello_len);
-    finish_handshake();
-    teardown();
-}
-END_TEST
 
 START_TEST(a_fragmented_hello_completes_through_its_first_fragment)
 {
@@ -369,25 +273,6 @@ START_TEST(broken_arguments_are_negative)
 }
 END_TEST
 
-START_TEST(an_ssl_that_is_not_dtls_is_negative)
-{
-    SSL_CTX *tls_ctx;
-    SSL *tls;
-
-    setup();
-    exchange_cookie();
-    tls_ctx = SSL_CTX_new(TLS_server_method());
-    tls = new_ssl(tls_ctx, to_server, to_client, MTU);
-    ck_assert_int_eq(dtlsl_gate_listen(gate, tls, &path, datagram,
-                                       datagram_len, &now, &verdict),
-                     DTLSL_ERR_TLS);
-    ck_assert_uint_eq(ERR_peek_error(), 0);
-    SSL_free(tls);
-    SSL_CTX_free(tls_ctx);
-    teardown();
-}
-END_TEST
-
 START_TEST(one_ssl_serves_until_a_hello_is_accepted)
 {
     setup();
@@ -410,18 +295,11 @@ main(void)
 {
     const TTest *const tests[] = {
         listen_and_ssl_accept_complete_a_handshake,
-        a_first_hello_leaves_the_ssl_untouched,
-        after_a_1_the_ssl_is_where_dtlsv1_listen_leaves_it,
-        options_ssl_ctx_and_bios_are_restored,
-        junk_gives_0_and_costs_nothing,
         a_cookie_from_another_port_is_not_accepted,
-        the_applications_error_queue_is_kept,
-        records_behind_the_hello_are_not_seen,
         a_fragmented_hello_completes_through_its_first_fragment,
         accept_takes_a_hello_that_was_judged,
         accept_refuses_what_no_gate_accepts,
         broken_arguments_are_negative,
-        an_ssl_that_is_not_dtls_is_negative,
         one_ssl_serves_until_a_hello_is_accepted,
     };
 
