@@ -266,7 +266,7 @@ END_TEST
  * since 3.2 read by SSL_accept() */
 START_TEST(the_datagram_behind_the_hello)
 {
-    static const uint8_t alert[] = {21, 0xfe, 0xfd, 0, 0, 0, 0,
+    static const uint8_t alert[] = {21, 0xfe, 0xfd, 0, 0, 0, 0, 0,
                                     0,  0,    9,    0, 2, 2, 40};
     size_t hello_len = second.len;
 
