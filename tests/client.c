@@ -32,6 +32,7 @@ struct client {
 };
 
 static uint64_t clock_ms = CLIENT_CLOCK_START;
+static int64_t off_ms;
 
 void
 client_clock(uint64_t ms)
@@ -39,13 +40,21 @@ client_clock(uint64_t ms)
     clock_ms = ms;
 }
 
+void
+client_clock_off(int64_t ms)
+{
+    off_ms = ms;
+}
+
 /* libssl's timers end up here instead of in the C library. */
 int
 gettimeofday(struct timeval *restrict tv, void *restrict zone)
 {
+    int64_t ms = EPOCH_S * INT64_C(1000) + (int64_t)clock_ms + off_ms;
+
     (void)zone;
-    tv->tv_sec = (time_t)(EPOCH_S + clock_ms / 1000);
-    tv->tv_usec = (suseconds_t)(clock_ms % 1000 * 1000);
+    tv->tv_sec = (time_t)(ms / 1000);
+    tv->tv_usec = (suseconds_t)(ms % 1000 * 1000);
     return 0;
 }
 

@@ -11,6 +11,8 @@
 
 /* Milliseconds of gettimeofday() in this program; moved by the test alone. */
 void client_clock(uint64_t ms);
+/* Sets the wall clock, that is gettimeofday() alone, so far off from it. */
+void client_clock_off(int64_t ms);
 
 enum {
     CLIENT_CLOCK_START = 1000000

@@ -41,6 +41,7 @@ world_start(world *w, dtlsl_config *config)
     w->now.unix_ms = UNIX_START * 1000000ULL + w->now.mono_ms;
     w->config = config;
     client_clock(w->now.mono_ms);
+    client_clock_off(0);
     guard(w);
     ck_assert_msg(dtlsl__engine_new(&w->engine, config, NULL, &w->now) ==
                       DTLSL_OK,
@@ -305,6 +306,14 @@ world_input(world *w, const dtlsl_path *path, const uint8_t *data, size_t len)
     world_begin(w);
     world_input_raw(w, path, data, len);
     world_flush(w);
+}
+
+void
+world_set_clock(world *w, int64_t ms)
+{
+    w->off_ms += ms;
+    w->now.unix_ms += (uint64_t)ms;
+    client_clock_off(w->off_ms);
 }
 
 /* Returns whether anything moved. */

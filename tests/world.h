@@ -32,6 +32,7 @@ struct world {
     dtlsl_config *config;
     dtlsl__engine *engine;
     dtlsl_now now;
+    int64_t off_ms; /* of the wall clock, since world_start */
     client *client[WORLD_CLIENTS];
     dtlsl_path path[WORLD_CLIENTS];
     size_t n_clients;
@@ -84,6 +85,8 @@ void world_pump(world *w);
 void world_advance(world *w, uint64_t ms);
 /* The same for the engine's time alone. */
 void world_wait(world *w, uint64_t ms);
+/* The wall clock is set forward, or back by a negative number. */
+void world_set_clock(world *w, int64_t ms);
 /* Brings a client up; returns its connection's id. */
 uint64_t world_connect(world *w, client *c);
 /* Sends from the client and expects the echo. */
