@@ -70,15 +70,26 @@ make_index(void)
     tickets_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, on_ctx_free);
 }
 
-/* Time comes from the session that gets the ticket: OpenSSL has read the
- * clock for it. One that is resumed has an older time, which changes
- * nothing. */
+/* Has it lived? Also when it was born in a future that far away: the clock was
+ * wrong then or is now. */
 static int
-rotate(tickets *set, int64_t now)
+has_lived(const tickets *set, int64_t now)
 {
+    int64_t age = now - set->key[0].born;
+
+    return age >= set->life || age <= -set->life;
+}
+
+/* Time comes from the session that gets the ticket: OpenSSL has read the
+ * clock for it. That of one that is resumed is another time's, so that it does
+ * not count. */
+static int
+rotate(tickets *set, const SSL_SESSION *session, int resumed)
+{
+    int64_t now = SSL_SESSION_get_time(session);
     ticket_key fresh;
 
-    if (set->known > 0 && now - set->key[0].born < set->life)
+    if (set->known > 0 && (resumed || !has_lived(set, now)))
         return 1;
     if (RAND_bytes(fresh.name, sizeof(fresh.name)) != 1 ||
         RAND_priv_bytes(fresh.cipher, sizeof(fresh.cipher)) != 1 ||
@@ -111,7 +122,7 @@ seal(tickets *set, const SSL *ssl, uint8_t *name, uint8_t *iv,
 {
     const SSL_SESSION *session = SSL_get_session(ssl);
 
-    if (session == NULL || !rotate(set, SSL_SESSION_get_time(session)) ||
+    if (session == NULL || !rotate(set, session, SSL_session_reused(ssl)) ||
         RAND_bytes(iv, IV_LEN) != 1)
         return -1;
     memcpy(name, set->key[0].name, NAME_LEN);

@@ -4,21 +4,30 @@
 #include "test.h"
 #include "world.h"
 #include <openssl/ssl.h>
+#include <sys/time.h>
 #include <time.h>
 
 enum {
     LIFE = 7200 /* of a ticket, seconds: OpenSSL's default */
 };
 
-static time_t clock_s = 1800000000;
-
-/* libssl 3.0 calls it for the time of a session. */
+/* libssl 3.0 calls it for the time of a session, and later versions
+ * gettimeofday(). */
 time_t
 time(time_t *out)
 {
+    struct timeval now;
+
+    gettimeofday(&now, NULL);
     if (out != NULL)
-        *out = clock_s;
-    return clock_s;
+        *out = now.tv_sec;
+    return now.tv_sec;
+}
+
+static void
+step(world *w, int64_t seconds)
+{
+    world_set_clock(w, seconds * 1000);
 }
 
 /* The key's name, that is the ticket's first 16 bytes. */
@@ -58,7 +67,7 @@ START_TEST(a_ticket_resumes_and_keeps_its_key)
     SSL_SESSION *first = visit(w, NULL, &resumed), *second;
 
     ck_assert_int_eq(resumed, 0);
-    clock_s += LIFE - 1;
+    step(w, LIFE - 1);
     second = visit(w, first, &resumed);
     ck_assert_int_eq(resumed, 1);
     ticket_name(first, one);
@@ -77,9 +86,9 @@ START_TEST(keys_rotate_and_the_one_before_is_accepted)
     int resumed;
     SSL_SESSION *first = visit(w, NULL, &resumed), *late, *other, *again;
 
-    clock_s += LIFE - 100;
+    step(w, LIFE - 100);
     late = visit(w, NULL, &resumed); /* the first key's last hour */
-    clock_s += 200;
+    step(w, 200);
     other = visit(w, NULL, &resumed);
     ck_assert_int_eq(resumed, 0);
     again = visit(w, late, &resumed);
@@ -103,16 +112,94 @@ START_TEST(a_key_is_forgotten_after_two_lives)
     world *w = world_new(NULL);
     int resumed;
     SSL_SESSION *first = visit(w, NULL, &resumed);
-    time_t born = clock_s;
 
     for (int i = 1; i <= 2; i++) {
-        clock_s = born + i * LIFE;
+        step(w, LIFE);
         SSL_SESSION_free(visit(w, NULL, &resumed));
     }
-    clock_s = born + 10;
+    step(w, 10 - 2 * LIFE);
     SSL_SESSION_free(visit(w, first, &resumed));
     ck_assert_int_eq(resumed, 0);
     SSL_SESSION_free(first);
+    world_free(w);
+}
+END_TEST
+
+/* An hour is less than a key's life. */
+START_TEST(a_clock_set_by_an_hour_loses_no_key)
+{
+    static const int64_t steps[] = {3600, -3600};
+    world *w = world_new(NULL);
+    uint8_t one[16], two[16];
+    int resumed;
+    SSL_SESSION *first = visit(w, NULL, &resumed), *second;
+
+    for (int i = 0; i < 20; i++) {
+        step(w, steps[(_i + i) % 2]);
+        second = visit(w, i % 4 < 2 ? first : NULL, &resumed);
+        ck_assert_int_eq(resumed, i % 4 < 2);
+        ticket_name(first, one);
+        ticket_name(second, two);
+        ck_assert_mem_eq(one, two, 16);
+        SSL_SESSION_free(second);
+    }
+    SSL_SESSION_free(first);
+    world_free(w);
+}
+END_TEST
+
+/* Else a key made while the clock was wrong would live until it is right. */
+START_TEST(a_key_from_the_far_future_is_replaced)
+{
+    world *w = world_new(NULL);
+    uint8_t old[16], new[16], renewed[16];
+    int resumed;
+    SSL_SESSION *first = visit(w, NULL, &resumed), *second, *third;
+
+    step(w, -10 * 365 * 86400);
+    second = visit(w, NULL, &resumed);
+    ticket_name(first, old);
+    ticket_name(second, new);
+    ck_assert_mem_ne(old, new, 16);
+    /* Its tickets are good for as long as any other key's. */
+    third = visit(w, first, &resumed);
+    ck_assert_int_eq(resumed, 1);
+    ticket_name(third, renewed);
+    ck_assert_mem_eq(new, renewed, 16);
+    step(w, LIFE);
+    SSL_SESSION_free(visit(w, NULL, &resumed));
+    SSL_SESSION_free(visit(w, first, &resumed));
+    ck_assert_int_eq(resumed, 0);
+    SSL_SESSION_free(first);
+    SSL_SESSION_free(second);
+    SSL_SESSION_free(third);
+    world_free(w);
+}
+END_TEST
+
+/* Else whoever has one could throw the keys of all others away. */
+START_TEST(a_ticket_from_the_far_future_rotates_nothing)
+{
+    world *w = world_new(NULL);
+    uint8_t one[16], two[16];
+    int resumed;
+    SSL_SESSION *future = visit(w, NULL, &resumed), *present, *again;
+
+    step(w, -10 * 365 * 86400);
+    present = visit(w, NULL, &resumed);
+    for (int i = 0; i < 3; i++) {
+        again = visit(w, future, &resumed);
+        ck_assert_int_eq(resumed, 1);
+        SSL_SESSION_free(again);
+    }
+    again = visit(w, present, &resumed);
+    ck_assert_int_eq(resumed, 1);
+    ticket_name(present, one);
+    ticket_name(again, two);
+    ck_assert_mem_eq(one, two, 16);
+    SSL_SESSION_free(future);
+    SSL_SESSION_free(present);
+    SSL_SESSION_free(again);
     world_free(w);
 }
 END_TEST
@@ -138,9 +225,15 @@ main(void)
         a_ticket_resumes_and_keeps_its_key,
         keys_rotate_and_the_one_before_is_accepted,
         a_key_is_forgotten_after_two_lives,
+        a_key_from_the_far_future_is_replaced,
+        a_ticket_from_the_far_future_rotates_nothing,
         two_configs_have_keys_of_their_own,
     };
+    Suite *suite =
+        test_suite("tickets", tests, sizeof(tests) / sizeof(tests[0]));
+    TCase *ways = tcase_create("both ways");
 
-    return test_main(
-        test_suite("tickets", tests, sizeof(tests) / sizeof(tests[0])));
+    tcase_add_loop_test(ways, a_clock_set_by_an_hour_loses_no_key, 0, 2);
+    suite_add_tcase(suite, ways);
+    return test_main(suite);
 }
