@@ -57,52 +57,7 @@ need(int condition, const char *what)
     exit(2);
 }
 
-/* ---- reading the datagram, without the library ---- */
-
-uint32_t
-get16(const uint8_t *p)
-{
-    return (uint32_t)p[0] * 256 + p[1];
-}
-
-uint32_t
-get24(const uint8_t *p)
-{
-    return get16(p) * 256 + p[2];
-}
-
-uint64_t
-get48(const uint8_t *p)
-{
-    return ((uint64_t)get24(p) << 24) + get24(p + 3);
-}
-
-void
-put16(uint8_t *p, uint32_t value)
-{
-    p[0] = (uint8_t)(value >> 8);
-    p[1] = (uint8_t)value;
-}
-
-void
-put24(uint8_t *p, uint32_t value)
-{
-    p[0] = (uint8_t)(value >> 16);
-    put16(p + 1, value);
-}
-
-void
-put48(uint8_t *p, uint64_t value)
-{
-    put24(p, (uint32_t)(value >> 24));
-    put24(p + 3, (uint32_t)value);
-}
-
-uint32_t
-record_end(const probe *p)
-{
-    return AT_MESSAGE + get16(p->data + AT_RECORD_LENGTH);
-}
+/* ---- what is in the datagram, read without the library ---- */
 
 /* OpenSSL read the front up to the cookie without complaint. */
 static int
@@ -240,7 +195,7 @@ with_cookie(const probe *p)
     second.len = len;
     put16(second.data + AT_MESSAGE_SEQ, 1);
     put48(second.data + AT_RECORD_SEQ, 1);
-    return put_cookie(&second) ? &second : NULL;
+    return probe_put_cookie(&second) ? &second : NULL;
 }
 
 static int
@@ -724,7 +679,7 @@ main(int argc, char **argv)
         i += is_seed;
     }
     sides_open();
-    cases_open();
+    hellos_open();
     printf("%s, seed %llu, count %llu\n", OpenSSL_version(OPENSSL_VERSION),
            (unsigned long long)seed, (unsigned long long)count);
     cases_systematic(judge);

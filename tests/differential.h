@@ -86,13 +86,6 @@ typedef struct outcome {
     size_t out_len;
 } outcome;
 
-uint32_t get16(const uint8_t *p);
-uint32_t get24(const uint8_t *p);
-uint64_t get48(const uint8_t *p);
-void put16(uint8_t *p, uint32_t value);
-void put24(uint8_t *p, uint32_t value);
-void put48(uint8_t *p, uint64_t value);
-
 /* Ends the program when the test itself cannot go on. */
 void need(int condition, const char *what);
 
@@ -112,17 +105,84 @@ void make_cookie(const probe *p, const uint8_t *hello, uint8_t *cookie);
 int libssl_takes_message_seq_2(void);
 int libssl_keeps_rest(void); /* of the ClientHello's datagram */
 
-/* ---- differential_cases.c ---- */
+/* ---- differential_probe.c ---- */
+
+enum {
+    HELLO_MAX = 400
+};
+
+typedef struct capture {
+    const char *name;
+    uint8_t data[HELLO_MAX];
+    size_t len;
+} capture;
+
+/* Places in hellos. */
+enum {
+    OPENSSL_1 = 0,
+    OPENSSL_2 = 1,
+    FRAGMENT_1 = 2,
+    FRAGMENT_2 = 3,
+    FRAGMENT_3 = 4,
+    WOLFSSL_2 = 17,
+    HELLOS
+};
+
+typedef struct extra {
+    uint8_t bytes[40];
+    size_t len;
+} extra;
+
+enum {
+    EXTRAS = 11
+};
+
+typedef struct field {
+    size_t at;
+    unsigned bytes;
+} field;
+
+extern capture hellos[HELLOS];
+extern const extra extras[EXTRAS];
+
+/* Reads them, and puts the right cookies into those that have one. */
+void hellos_open(void);
+/* What the digit at the end of its name is. */
+int is_kind(size_t base, char number);
+
+uint32_t get16(const uint8_t *p);
+uint32_t get24(const uint8_t *p);
+uint64_t get48(const uint8_t *p);
+void put16(uint8_t *p, uint32_t value);
+void put24(uint8_t *p, uint32_t value);
+void put48(uint8_t *p, uint64_t value);
+
+void add_field(uint8_t *at, unsigned bytes, int32_t value);
+
+void probe_start(probe *p, size_t base, const char *kind);
+/* All three lengths, by the same; those that were wrong stay so. */
+void probe_add_lengths(probe *p, int32_t value);
+/* Lets 'fresh' bytes take the place of 'old' ones. 0: it cannot be. */
+int probe_splice(probe *p, size_t at, size_t old, const void *data,
+                 size_t fresh);
+/* In a ClientHello in whose body the session id is whole. Lengths that were
+ * right before are right again. 0 if there is no room. */
+int probe_set_cookie(probe *p, const uint8_t *cookie, size_t len);
+int probe_put_cookie(probe *p); /* the right one */
+void probe_append(probe *p, const void *data, size_t len);
+void probe_append_zeros(probe *p, size_t len);
+/* The datagram ends here: so does the record, and a fragment or the whole
+ * message. */
+void probe_cut(probe *p, size_t len, int is_fragment);
+/* To 0, 1, the largest, the largest with a sign, one more, one less. */
+void probe_set_field(probe *p, const field *f, int how);
+uint32_t record_end(const probe *p);
+
+/* ---- the cases ---- */
 
 typedef void judge_fn(probe *p);
 
-void cases_open(void);
 void cases_systematic(judge_fn *judge);
 void cases_random(uint64_t seed, uint64_t index, judge_fn *judge);
-
-/* Puts the right cookie into a ClientHello, in whose body the session id is
- * whole, and lengths right that were right before. 0 if there is no room. */
-int put_cookie(probe *p);
-uint32_t record_end(const probe *p);
 
 #endif
