@@ -191,7 +191,7 @@ give_psk(SSL *ssl, const char *hint, char *identity_text,
 static void
 set_alpn(client *c)
 {
-    uint8_t wire[4096];
+    uint8_t wire[16384];
     size_t len = 0, padding = c->options.alpn_padding;
     const char *at = c->options.alpn;
 
@@ -257,7 +257,8 @@ client_new(const client_options *options)
     BIO_set_data(bio, c);
     BIO_set_init(bio, 1);
     SSL_set_bio(c->ssl, bio, bio);
-    SSL_set_verify(c->ssl, SSL_VERIFY_NONE, NULL);
+    SSL_set_verify(
+        c->ssl, c->options.verifies ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     SSL_set_connect_state(c->ssl);
     SSL_set_options(c->ssl, SSL_OP_NO_QUERY_MTU);
     ck_assert_int_ne(SSL_set_mtu(c->ssl, c->mtu), 0);

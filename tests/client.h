@@ -41,6 +41,7 @@ typedef struct client_options {
     SSL_SESSION *session;
     uint32_t mtu; /* largest UDP payload, default 1232 */
     int dtls1;    /* DTLS 1.0 only */
+    int verifies; /* ... the certificate, and it knows no authority */
 } client_options;
 
 typedef struct packet {

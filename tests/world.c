@@ -280,6 +280,8 @@ carry(world *w, const dtlsl__output *o, const uint8_t *data)
         w->lose--;
         return;
     }
+    if (w->loses_out != NULL && w->loses_out(data, o->len))
+        return;
     for (size_t i = 0; i < w->n_clients; i++)
         if (same_path(&w->path[i], &o->path))
             client_feed(w->client[i], w->last_sent, o->len);
@@ -328,7 +330,8 @@ pump_once(world *w)
         if (!client_is_open(w->client[i]))
             client_step(w->client[i]);
         while (client_take(w->client[i], &p)) {
-            world_input(w, &w->path[i], p.data, p.len);
+            if (w->loses_in == NULL || !w->loses_in(p.data, p.len))
+                world_input(w, &w->path[i], p.data, p.len);
             packet_free(&p);
             moved = 1;
         }
@@ -577,6 +580,52 @@ world_evicted(const world *w, size_t count)
     ck_assert_int_eq(e->status, DTLSL_CLOSE_EVICTED);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_EVICTED), count);
     return &e->path;
+}
+
+/* ClientHellos in fragments */
+
+static void
+whole_add(whole *message, const packet *p)
+{
+    dtlsl__message fragment;
+    dtlsl__record record;
+
+    ck_assert_int_gt(dtlsl__record_read(&record, p->data, p->len), 0);
+    ck_assert_int_gt(dtlsl__message_read(&fragment, record.body, record.len),
+                     0);
+    ck_assert_uint_eq(fragment.type, DTLSL__CLIENT_HELLO);
+    ck_assert_uint_eq(fragment.seq, 1);
+    ck_assert_uint_le(fragment.length, sizeof(message->body));
+    if (fragment.offset == 0)
+        message->seq = record.seq;
+    message->len = fragment.length;
+    memcpy(message->body + fragment.offset, fragment.body,
+           fragment.fragment_len);
+}
+
+void
+whole_take(world *w, client *c, whole *message)
+{
+    uint8_t hello[HELLO_ROOM];
+    packet p = {hello, world_second_hello(w, c, hello)};
+
+    whole_add(message, &p);
+    while (client_take(c, &p)) {
+        whole_add(message, &p);
+        packet_free(&p);
+    }
+}
+
+size_t
+whole_cut(const whole *message, uint64_t record_seq, uint32_t offset,
+          uint32_t len, uint8_t *out)
+{
+    size_t n = make_message(out, record_seq, DTLSL__CLIENT_HELLO, 1,
+                            message->len, offset, len);
+
+    ck_assert_uint_le(offset + len, message->len);
+    memcpy(out + n - len, message->body + offset, len);
+    return n;
 }
 
 /* Records */

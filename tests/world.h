@@ -7,11 +7,12 @@
 
 #include "client.h"
 #include "engine.h"
+#include "record.h"
 
 enum {
     WORLD_CLIENTS = 8,
     WORLD_EVENTS = 512,
-    WORLD_IDS = 4096,
+    WORLD_IDS = 65536,
     WORLD_HELD = 32,
     HELLO_ROOM = 2048
 };
@@ -45,9 +46,12 @@ struct world {
     uint32_t lose; /* so many of the engine's datagrams get lost */
     size_t n_sent; /* datagrams of the engine's */
     size_t longest_sent;
-    uint8_t last_sent[2048];
+    uint8_t last_sent[2 * DTLSL__RECORD_MAX];
     size_t last_sent_len;
     dtlsl_path last_sent_path;
+    /* Which datagrams get lost, by direction; NULL: none. */
+    int (*loses_out)(const uint8_t *data, size_t len);
+    int (*loses_in)(const uint8_t *data, size_t len);
     void (*hook)(world *w, const dtlsl_event *event);
     uint64_t hooked;           /* for the hook */
     uint8_t hello[HELLO_ROOM]; /* an OpenSSL client's first ClientHello */
@@ -119,6 +123,18 @@ size_t world_hold(client *c, packet held[WORLD_HELD]);
 void world_release(world *w, const dtlsl_path *path, packet *held, size_t n);
 /* 'count' half-opens were evicted so far: the path of the last of them. */
 const dtlsl_path *world_evicted(const world *w, size_t count);
+
+/* A ClientHello that came in fragments, put together. */
+typedef struct whole {
+    uint64_t seq; /* record number of the first fragment */
+    uint32_t len;
+    uint8_t body[DTLSL__RECORD_MAX];
+} whole;
+/* The client's second ClientHello, taken from it. */
+void whole_take(world *w, client *c, whole *message);
+/* A fragment of it in a record of its own; returns the record's length. */
+size_t whole_cut(const whole *message, uint64_t record_seq, uint32_t offset,
+                 uint32_t len, uint8_t *out);
 
 /* One record; returns its length. */
 size_t make_record(uint8_t *out, uint8_t type, uint16_t epoch, uint64_t seq,
