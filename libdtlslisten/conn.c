@@ -27,6 +27,7 @@ struct dtlsl__conn {
     dtlsl__tls_io io;
     dtlsl__conn_host host;
     uint64_t hello_seq; /* record number of the accepted ClientHello */
+    uint32_t hello_len; /* ... and its length, of all fragments together */
     uint64_t in_seq;    /* last number given to an inbound epoch-0 record */
     uint64_t out_delta; /* added to outbound epoch-0 record numbers */
     uint8_t out_known;  /* out_delta is set: something was written */
@@ -178,16 +179,19 @@ dtlsl__conn_new(dtlsl__conn **out, const dtlsl__conn_host *host,
 {
     dtlsl__tls_errors errors;
     dtlsl__record record;
+    dtlsl__message message;
     dtlsl__conn *conn;
     int32_t err;
 
-    if (dtlsl__record_read(&record, hello, len) <= 0)
+    if (dtlsl__record_read(&record, hello, len) <= 0 ||
+        dtlsl__message_read(&message, record.body, record.len) <= 0)
         return DTLSL_ERR_ARGUMENT;
     conn = calloc(1, sizeof(*conn));
     if (conn == NULL)
         return DTLSL_ERR_NOMEM;
     conn->host = *host;
     conn->hello_seq = conn->in_seq = record.seq;
+    conn->hello_len = message.length;
     conn->min_protected = MIN_PROTECTED;
     conn->io.write = write_datagram;
     conn->io.ctx = conn;
@@ -241,8 +245,12 @@ message_fits(const dtlsl__conn *conn, const dtlsl__message *message)
     if (message->offset > message->length ||
         message->fragment_len > message->length - message->offset)
         return 0;
+    /* OpenSSL would take an empty fragment for the whole message */
+    if (message->fragment_len == 0 && message->length > 0)
+        return 0;
     if (message->type == DTLSL__CLIENT_HELLO)
-        return message->seq == 1 && message->length <= MAX_HELLO &&
+        return message->seq == 1 && message->length == conn->hello_len &&
+               message->length <= MAX_HELLO &&
                dtlsl__conn_hello_incomplete(conn);
     if (message->length > limit || dtlsl__conn_hello_incomplete(conn))
         return 0;

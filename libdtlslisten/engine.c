@@ -303,6 +303,13 @@ is_copy(dtlsl__session *session, const dtlsl__hello *hello,
     return 1;
 }
 
+static int
+lacks_fragments(const dtlsl__session *session)
+{
+    return session != NULL && session->conn != NULL &&
+           dtlsl__conn_hello_incomplete(session->conn);
+}
+
 /* A reflected HelloVerifyRequest with a huge record number would end the
  * honest client's handshake. */
 static int
@@ -313,7 +320,7 @@ runs_ahead(const dtlsl__session *session, const dtlsl__hello *hello)
 }
 
 /* A ClientHello on a known path (RFC 6347 section 4.2.8). Returns 1 when it is
- * a fragment for a handshake under way. */
+ * a fragment for a handshake under way, the first one once more included. */
 static int
 hello_on_path(dtlsl__engine *engine, const dtlsl__datagram *datagram,
               dtlsl__session *session)
@@ -330,8 +337,13 @@ hello_on_path(dtlsl__engine *engine, const dtlsl__datagram *datagram,
     }
     if (hello.cookie_len > 0 &&
         dtlsl_hello_id(datagram->data, datagram->len, id) >= 0) {
-        if (is_copy(session, &hello, id) ||
-            is_copy(session->successor, &hello, id)) {
+        dtlsl__session *copied = is_copy(session, &hello, id) ? session
+                                 : is_copy(session->successor, &hello, id)
+                                     ? session->successor
+                                     : NULL;
+        if (lacks_fragments(copied))
+            return 1; /* this one may be longer than the accepted one */
+        if (copied != NULL) {
             count(engine, DTLSL__N_DROP_DUPLICATE);
             return 0;
         }
