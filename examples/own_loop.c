@@ -256,19 +256,22 @@ self_sign(void)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = X509_new();
+    X509_NAME *name = X509_NAME_new();
 
     X509_set_version(cert, X509_VERSION_3);
     ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
     X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
     X509_gmtime_adj(X509_getm_notAfter(cert), 365L * 24 * 3600);
     X509_set_pubkey(cert, key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(cert), "CN", MBSTRING_ASC,
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
                                (const uint8_t *)"localhost", -1, -1, 0);
-    X509_set_issuer_name(cert, X509_get_subject_name(cert));
+    X509_set_subject_name(cert, name);
+    X509_set_issuer_name(cert, name);
     if (X509_sign(cert, key, EVP_sha256()) == 0 ||
         SSL_CTX_use_certificate(ssl_ctx, cert) != 1 ||
         SSL_CTX_use_PrivateKey(ssl_ctx, key) != 1)
         die("self-signed certificate", "OpenSSL failed");
+    X509_NAME_free(name);
     X509_free(cert);
     EVP_PKEY_free(key);
 }

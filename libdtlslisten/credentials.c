@@ -518,17 +518,28 @@ use_certificate(SSL_CTX *ctx, const dtlsl__tls_options *options,
     return err;
 }
 
+/* Subject and issuer. The names in an X509 are const since OpenSSL 4.0. */
+static int
+set_common_name(X509 *cert, const char *text)
+{
+    X509_NAME *name = X509_NAME_new();
+    int ok =
+        name != NULL &&
+        X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                                   (const unsigned char *)text, -1, -1, 0) &&
+        X509_set_subject_name(cert, name) && X509_set_issuer_name(cert, name);
+
+    X509_NAME_free(name);
+    return ok;
+}
+
 static int
 add_names(X509 *cert)
 {
-    X509_NAME *name = X509_get_subject_name(cert);
     X509_EXTENSION *san = X509V3_EXT_conf_nid(
         NULL, NULL, NID_subject_alt_name, "DNS:localhost,IP:127.0.0.1,IP:::1");
-    int ok = san != NULL &&
-             X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                                        (const unsigned char *)"localhost", -1,
-                                        -1, 0) &&
-             X509_set_issuer_name(cert, name) && X509_add_ext(cert, san, -1);
+    int ok = san != NULL && set_common_name(cert, "localhost") &&
+             X509_add_ext(cert, san, -1);
 
     X509_EXTENSION_free(san);
     return ok;

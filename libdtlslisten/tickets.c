@@ -2,6 +2,7 @@
  * Session ticket keys. Listeners in several threads share them: each use is
  * under a lock, and is part of a handshake. */
 #include "tickets.h"
+#include "tls.h"
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -86,7 +87,7 @@ has_lived(const tickets *set, int64_t now)
 static int
 rotate(tickets *set, const SSL_SESSION *session, int resumed)
 {
-    int64_t now = SSL_SESSION_get_time(session);
+    int64_t now = dtlsl__tls_session_time(session);
     ticket_key fresh;
 
     if (set->known > 0 && (resumed || !has_lived(set, now)))

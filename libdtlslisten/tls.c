@@ -407,6 +407,17 @@ dtlsl__tls_renumbers_output(void)
     return version >= 0x30200000UL && version < 0x40100000UL;
 }
 
+/* The former is there since 3.3, the latter deprecated since 3.4. */
+int64_t
+dtlsl__tls_session_time(const struct ssl_session_st *session)
+{
+#if OPENSSL_VERSION_NUMBER >= 0x30300000L
+    return SSL_SESSION_get_time_ex(session);
+#else
+    return SSL_SESSION_get_time(session);
+#endif
+}
+
 /* ---- the SSL_CTX ---- */
 
 void

@@ -8,6 +8,7 @@
 
 struct ssl_st;
 struct ssl_ctx_st;
+struct ssl_session_st;
 struct bio_st;
 
 /* NULL or 0 for what was not given. */
@@ -85,6 +86,9 @@ void dtlsl__tls_prepare(struct ssl_st *ssl);
 
 /* 1 where libssl numbers the ServerHello's record wrongly (3.2 to 4.0). */
 int32_t dtlsl__tls_renumbers_output(void);
+
+/* When a session was made, in seconds since 1970. */
+int64_t dtlsl__tls_session_time(const struct ssl_session_st *session);
 
 /* The text of the oldest error in the queue, or 'otherwise'. */
 void dtlsl__tls_error_text(char *buf, size_t buf_len, const char *otherwise);

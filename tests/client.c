@@ -71,12 +71,14 @@ identity_make(identity *id, const char *common_name)
     ASN1_INTEGER_set(X509_get_serialNumber(id->cert), 1);
     X509_gmtime_adj(X509_getm_notBefore(id->cert), -86400);
     X509_gmtime_adj(X509_getm_notAfter(id->cert), 86400);
-    name = X509_get_subject_name(id->cert);
+    name = X509_NAME_new();
     ck_assert_int_eq(X509_NAME_add_entry_by_txt(
                          name, "CN", MBSTRING_ASC,
                          (const unsigned char *)common_name, -1, -1, 0),
                      1);
+    ck_assert_int_eq(X509_set_subject_name(id->cert, name), 1);
     ck_assert_int_eq(X509_set_issuer_name(id->cert, name), 1);
+    X509_NAME_free(name);
     ck_assert_int_eq(X509_set_pubkey(id->cert, id->key), 1);
     ck_assert_int_gt(X509_sign(id->cert, id->key, EVP_sha256()), 0);
 }

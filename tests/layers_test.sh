@@ -56,7 +56,7 @@ allowed()
 {
     case $1 in
     record | tls | plugin | error | address | counters | siphash) ;;
-    tickets) ;;
+    tickets) echo tls ;;
     credentials) echo tls tickets ;;
     hello) echo record ;;
     cookie) echo plugin ;;

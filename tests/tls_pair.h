@@ -79,7 +79,7 @@ static inline identity
 make_identity(const char *name, const identity *issuer)
 {
     identity made = {X509_new(), EVP_EC_gen("P-256")};
-    X509_NAME *subject = X509_get_subject_name(made.cert);
+    X509_NAME *subject = X509_NAME_new();
     X509V3_CTX v3;
     X509_EXTENSION *ext;
 
@@ -90,9 +90,11 @@ make_identity(const char *name, const identity *issuer)
     X509_set_pubkey(made.cert, made.key);
     X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC,
                                (const unsigned char *)name, -1, -1, 0);
+    X509_set_subject_name(made.cert, subject);
     X509_set_issuer_name(made.cert, issuer == NULL
                                         ? subject
                                         : X509_get_subject_name(issuer->cert));
+    X509_NAME_free(subject);
     X509V3_set_ctx(&v3, made.cert, made.cert, NULL, NULL, 0);
     ext = X509V3_EXT_conf_nid(NULL, &v3, NID_basic_constraints,
                               issuer == NULL ? "critical,CA:TRUE"
