@@ -4,7 +4,7 @@
  *
  * Kinds: IN a datagram came in; OUT one of the outcomes, of which each datagram
  * that came in has exactly one (so sum(OUT) == sum(IN)); EVENT anything else;
- * GAUGE the present size of something. Names and meanings are stable. */
+ * GAUGE the present size or state of something. Names and meanings are stable. */
 #ifndef DTLSL_COUNTERS_H
 #define DTLSL_COUNTERS_H
 
@@ -98,6 +98,8 @@
     X(DATA_OUT, EVENT, "data_out", "application datagrams sent")              \
     X(CONNS, GAUGE, "conns", "open connections")                              \
     X(HANDSHAKES, GAUGE, "handshakes", "half-open connections")               \
+    X(LIBSSL_OUTDATED, GAUGE, "libssl_outdated",                              \
+      "1: libssl is older than the fixes of DTLS that are known")             \
     X(SENT, EVENT, "sent", "datagrams sent")                                  \
     X(SEND_BLOCKED, EVENT, "send_blocked", "sends that found a full socket")  \
     X(SEND_DROPPED, EVENT, "send_dropped",                                    \

@@ -645,6 +645,7 @@ static void
 sum_counters(const dtlsl_listener *l, dtlsl__counters *sum)
 {
     *sum = l->udp_counters;
+    sum->n[DTLSL__N_LIBSSL_OUTDATED] = (uint64_t)dtlsl_libssl_outdated(NULL);
     dtlsl__engine_counters(l->engine, sum);
     if (l->udp != NULL)
         dtlsl__counters_add(sum, dtlsl__udp_counters(l->udp));

@@ -365,7 +365,7 @@ dtlsl__tls_listen(struct ssl_st *ssl, const uint8_t *record, size_t len)
     return result == 1 ? 1 : DTLSL_ERR_TLS;
 }
 
-/* ---- what differs per SSL and per libssl ---- */
+/* ---- what differs per SSL ---- */
 
 /* Without a session id context resumption with client certificates is a fatal
  * alert. OpenSSL does not tell whether a user's SSL_CTX has one, so its SSLs
@@ -399,12 +399,47 @@ dtlsl__tls_prepare(struct ssl_st *ssl)
         set_session_id_context(ssl);
 }
 
-int32_t
-dtlsl__tls_renumbers_output(void)
-{
-    unsigned long version = OpenSSL_version_num();
+/* ---- the versions of libssl ---- */
 
-    return version >= 0x30200000UL && version < 0x40100000UL;
+/* From the first release of a series on, and before the first one that has
+ * the fixes of OpenSSL's advisory of 29 September 2026: CVE-2026-84782, a
+ * retransmission from a stale offset, and CVE-2026-75806, a forged record of
+ * a few bytes ends a session. 3.0 got them outside of public releases. */
+static const struct {
+    unsigned long first, good;
+    const char *text;
+} outdated[] = {
+#define BUT "; a distribution may have added the fixes"
+#define LACKS " lacks fixes of DTLS (CVE-2026-84782, CVE-2026-75806)" BUT
+    {0x30000000UL, 0x30000170UL, "OpenSSL 3.0 before 3.0.23" LACKS},
+    {0x30100000UL, 0x30400000UL, "OpenSSL 3.1 to 3.3 get no fixes" BUT},
+    {0x30400000UL, 0x30400080UL, "OpenSSL 3.4 before 3.4.8" LACKS},
+    {0x30500000UL, 0x30500090UL, "OpenSSL 3.5 before 3.5.9" LACKS},
+    {0x30600000UL, 0x30600050UL, "OpenSSL 3.6 before 3.6.5" LACKS},
+    {0x40000000UL, 0x40000030UL, "OpenSSL 4.0 before 4.0.3" LACKS},
+#undef LACKS
+#undef BUT
+};
+
+int32_t
+dtlsl__tls_outdated(unsigned long version, const char **text)
+{
+    for (size_t i = 0; i < sizeof(outdated) / sizeof(outdated[0]); i++)
+        if (version >= outdated[i].first && version < outdated[i].good) {
+            *text = outdated[i].text;
+            return 1;
+        }
+    *text = "";
+    return 0;
+}
+
+int32_t
+dtlsl_libssl_outdated(const char **text)
+{
+    const char *unused;
+
+    return dtlsl__tls_outdated(OpenSSL_version_num(),
+                               text == NULL ? &unused : text);
 }
 
 /* The former is there since 3.3, the latter deprecated since 3.4. */

@@ -84,8 +84,8 @@ int32_t dtlsl__tls_listen(struct ssl_st *ssl, const uint8_t *record,
  * context if none, small max_cert_list without client certificates. */
 void dtlsl__tls_prepare(struct ssl_st *ssl);
 
-/* 1 where libssl numbers the ServerHello's record wrongly (3.2 to 4.0). */
-int32_t dtlsl__tls_renumbers_output(void);
+/* dtlsl_libssl_outdated for the OpenSSL_version_num() of any libssl. */
+int32_t dtlsl__tls_outdated(unsigned long version, const char **text);
 
 /* When a session was made, in seconds since 1970. */
 int64_t dtlsl__tls_session_time(const struct ssl_session_st *session);

@@ -707,6 +707,8 @@ START_TEST(counters_answer_in_any_state)
 
     ck_assert_uint_eq(dtlsl_listener_counter(l, "received"), 0);
     ck_assert_uint_eq(dtlsl_listener_counter(l, "no_such_counter"), 0);
+    ck_assert_uint_eq(dtlsl_listener_counter(l, "libssl_outdated"),
+                      (uint64_t)dtlsl_libssl_outdated(NULL));
     ck_assert_int_gt(
         dtlsl_listener_counters(l, DTLSL_FORMAT_JSON, text, sizeof(text)), 0);
     ck_assert_ptr_nonnull(strstr(text, "\"received\""));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The listen step, the BIO and the error queue, against an OpenSSL client in
  * memory. */
+#include "record.h"
 #include "tls.h"
 #include "tls_pair.h"
 
@@ -387,13 +388,78 @@ START_TEST(an_mtu_set_before_the_listen_step_is_kept)
 }
 END_TEST
 
-START_TEST(renumbering_follows_the_version_that_runs)
+/* RFC 6347 section 4.2.1: that of the ClientHello. conn.c mends what libssl
+ * 3.2 to 4.0 make of it, and may rely on no third answer. */
+START_TEST(the_server_hello_has_the_number_of_the_hello_or_1)
 {
-    unsigned long v = OpenSSL_version_num();
-    int expected =
-        (v >> 28) == 4 ? ((v >> 20) & 0xff) == 0 : ((v >> 20) & 0xff) >= 2;
+    SSL_CTX *ctx = self_signed_ctx();
+    pair *p = pair_new(ctx, 1232);
+    unsigned long version = OpenSSL_version_num();
+    uint64_t number;
 
-    ck_assert_int_eq(dtlsl__tls_renumbers_output(), expected);
+    second_hello(p);
+    memcpy(p->client.data[0] + 5, "\0\0\0\1\2\3", 6);
+    ck_assert_int_eq(
+        dtlsl__tls_listen(p->server.ssl, p->client.data[0], p->client.len[0]),
+        1);
+    SSL_accept(p->server.ssl);
+    ck_assert_uint_eq(p->server.count, 1);
+    ck_assert_uint_eq(p->server.data[0][0], DTLSL__HANDSHAKE);
+    ck_assert_uint_eq(p->server.data[0][13], 2); /* ServerHello */
+    number = dtlsl__get48(p->server.data[0] + 5);
+    if (version < 0x30200000UL)
+        ck_assert_uint_eq(number, 0x10203);
+    else
+        ck_assert(number == 1 || number == 0x10203);
+    pair_free(p);
+    dtlsl__tls_ctx_free(ctx);
+}
+END_TEST
+
+static int
+is_outdated(unsigned major, unsigned minor, unsigned patch)
+{
+    const char *text = NULL;
+    int32_t result = dtlsl__tls_outdated(
+        (unsigned long)major << 28 | minor << 20 | patch << 4, &text);
+
+    ck_assert_ptr_nonnull(text);
+    ck_assert_int_eq(text[0] == '\0', result == 0);
+    return result;
+}
+
+START_TEST(a_libssl_without_the_known_fixes_is_outdated)
+{
+    const unsigned good[][3] = {
+        {3, 0, 23}, {3, 4, 8}, {3, 5, 9}, {3, 6, 5}, {4, 0, 3}};
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        ck_assert(!is_outdated(good[i][0], good[i][1], good[i][2]));
+        ck_assert(!is_outdated(good[i][0], good[i][1], 255));
+        ck_assert(is_outdated(good[i][0], good[i][1], good[i][2] - 1));
+        ck_assert(is_outdated(good[i][0], good[i][1], 0));
+    }
+}
+END_TEST
+
+START_TEST(a_series_without_fixes_is_outdated_and_an_unknown_one_is_not)
+{
+    for (unsigned minor = 1; minor <= 3; minor++)
+        ck_assert(is_outdated(3, minor, 255));
+    ck_assert(!is_outdated(3, 7, 0));
+    ck_assert(!is_outdated(4, 1, 0));
+    ck_assert(!is_outdated(5, 0, 0));
+}
+END_TEST
+
+START_TEST(the_libssl_that_runs_is_told_of)
+{
+    const char *text = NULL, *expected = NULL;
+    int32_t result = dtlsl__tls_outdated(OpenSSL_version_num(), &expected);
+
+    ck_assert_int_eq(dtlsl_libssl_outdated(&text), result);
+    ck_assert_ptr_eq(text, expected);
+    ck_assert_int_eq(dtlsl_libssl_outdated(NULL), result);
 }
 END_TEST
 
@@ -560,7 +626,10 @@ main(void)
         a_fixed_version_method_survives_the_listen_step,
         the_mtu_of_the_bio_bounds_and_fills_the_flight,
         an_mtu_set_before_the_listen_step_is_kept,
-        renumbering_follows_the_version_that_runs,
+        the_server_hello_has_the_number_of_the_hello_or_1,
+        a_libssl_without_the_known_fixes_is_outdated,
+        a_series_without_fixes_is_outdated_and_an_unknown_one_is_not,
+        the_libssl_that_runs_is_told_of,
         callbacks_of_the_users_ctx_work_behind_the_listen_step,
         session_id_context_and_verify_mode_survive_the_listen_step,
         prepare_hardens_an_ssl_of_the_users_ctx,

@@ -58,6 +58,13 @@ enum {
 DTLSL_API uint32_t dtlsl_version(void);
 DTLSL_API const char *dtlsl_version_string(void);
 
+/* 1 if the libssl that runs is older than the first release of its series with
+ * all the fixes of DTLS that were known when this library was made, else 0.
+ * *text (NULL is allowed) then says what it lacks; it is static, "" for 0.
+ * Only version numbers are compared, and distributions add fixes without
+ * changing them: what says 1 may have the fixes all the same. */
+DTLSL_API int32_t dtlsl_libssl_outdated(const char **text);
+
 /* The code's name ("DTLSL_ERR_STATE", "EADDRINUSE") and a sentence on it, for
  * this library's codes and for libuv's. Both are static strings and never
  * NULL; an unknown code gives "UNKNOWN". The name is what to compare: the
