@@ -384,6 +384,39 @@ START_TEST(a_lost_hello_verify_request_costs_one_timeout)
 }
 END_TEST
 
+/* RFC 6347 section 4.2.1: libssl 3.2 to 4.0 would begin with 1, which a client
+ * has seen if its first ClientHello was lost. */
+START_TEST(the_flight_is_numbered_on_from_the_accepted_hello)
+{
+    world *w = world_new(NULL);
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM];
+    size_t len = world_second_hello(w, c, hello);
+    uint64_t number = 0x70809;
+    const uint8_t *at = w->last_sent;
+    dtlsl__record record;
+
+    dtlsl__put48(hello + 5, number);
+    w->lose = LOSE_ALL;
+    world_input(w, &w->path[0], hello, len);
+    for (int32_t n; w->last_sent_len > 0; w->last_sent_len -= (size_t)n) {
+        n = dtlsl__record_read(&record, at, w->last_sent_len);
+        ck_assert_int_gt(n, 0);
+        ck_assert_uint_eq(record.seq, number++);
+        at += n;
+    }
+    ck_assert_uint_gt(number, 0x7080a);
+    world_wait(w, 1000);
+    ck_assert_int_gt(
+        dtlsl__record_read(&record, w->last_sent, w->last_sent_len), 0);
+    ck_assert_uint_ge(record.seq, number);
+    w->lose = 0;
+    world_wait(w, 2000);
+    world_connect(w, c);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(without_anybody_there_is_no_session_deadline)
 {
     world *w = world_new(NULL);
@@ -668,6 +701,7 @@ main(void)
         a_lost_flight_is_sent_again_by_the_timer,
         a_lost_last_flight_is_sent_again_on_the_clients_word,
         a_lost_hello_verify_request_costs_one_timeout,
+        the_flight_is_numbered_on_from_the_accepted_hello,
         without_anybody_there_is_no_session_deadline,
         a_fragmented_hello_reaches_one_ssl,
         fragments_in_any_order_behind_the_first_make_a_hello,
