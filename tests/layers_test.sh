@@ -151,7 +151,7 @@ check_public_headers()
 
 sources()
 {
-    find libdtlslisten plugins examples tests -name '*.[ch]' | sort
+    find libdtlslisten plugins examples tests bench -name '*.[ch]' | sort
 }
 
 check_style()

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT
+ * How many bytes a listener and its connections keep. */
+#include "memory.h"
+#include "record.h"
+#include "stage.h"
+#include "test.h"
+#include <dtlslisten/dtlslisten.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+enum {
+    EACH = 32, /* connections of a kind, of which the mean is told */
+    MANY = 1024,
+    EARLY = 4,           /* records of epoch 1 before ChangeCipherSpec */
+    EARLY_LEN = 16640,   /* the longest that conn.c takes */
+    HELLO_LEN = 16384,   /* the longest ClientHello */
+    KEY_EXCHANGE = 2048, /* the longest message without certificates */
+    CERT_LIST = 102400,  /* OpenSSL's default with them */
+    ROOM = 20000
+};
+
+static int json;
+static int n_lines;
+
+static void
+tell(const char *group, const char *name, double bytes)
+{
+    static const char *last = "";
+
+    if (json) {
+        printf("%s\n{\"group\":\"%s\",\"name\":\"%s\",\"bytes\":%.0f}",
+               n_lines++ == 0 ? "" : ",", group, name, bytes);
+        return;
+    }
+    if (strcmp(group, last) != 0)
+        printf("%s\n", group);
+    last = group;
+    printf("  %-60s %9.0f\n", name, bytes);
+}
+
+/* The machine */
+
+static void
+processor(char *name, size_t len)
+{
+    FILE *f = fopen("/proc/cpuinfo", "r");
+    char line[256];
+
+    snprintf(name, len, "unknown processor");
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        char *value = strchr(line, ':');
+        if (strncmp(line, "model name", 10) != 0 || value == NULL)
+            continue;
+        value[strcspn(value, "\n")] = '\0';
+        snprintf(name, len, "%s", value + 2);
+        break;
+    }
+    if (f != NULL)
+        fclose(f);
+}
+
+void
+memory_print_machine(void)
+{
+    char name[128];
+
+    processor(name, sizeof(name));
+    printf("%s; %s; libdtlslisten %s\n", name,
+           OpenSSL_version(OPENSSL_VERSION), dtlsl_version_string());
+}
+
+void
+memory_json_machine(void)
+{
+    char name[128];
+
+    processor(name, sizeof(name));
+    printf("\"processor\":\"%s\",\"openssl\":\"%s\",\"version\":\"%s\"", name,
+           OpenSSL_version(OPENSSL_VERSION), dtlsl_version_string());
+}
+
+/* Half-open connections */
+
+/* What a test gives to a half-open connection; 'sum' counts. */
+typedef void (*gift)(stage *s, const dtlsl_path *path, tally *sum);
+
+static void
+give_nothing(stage *s, const dtlsl_path *path, tally *sum)
+{
+    (void)s;
+    (void)path;
+    (void)sum;
+}
+
+static void
+give_fragment(stage *s, const dtlsl_path *path, tally *sum, uint8_t type,
+              uint16_t seq, uint32_t length)
+{
+    uint8_t record[64];
+
+    stage_give(s, path, record,
+               make_message(record, 9, type, seq, length, 0, 1), sum);
+}
+
+static void
+give_key_exchange(stage *s, const dtlsl_path *path, tally *sum)
+{
+    give_fragment(s, path, sum, DTLSL__CLIENT_KEY_EXCHANGE, 2, KEY_EXCHANGE);
+}
+
+static void
+give_early(stage *s, const dtlsl_path *path, tally *sum)
+{
+    static uint8_t body[EARLY_LEN], record[ROOM];
+
+    for (uint32_t i = 0; i < 2 * EARLY; i++)
+        stage_give(s, path, record,
+                   make_record(record, 23, 1, 100 + i, body, sizeof(body)),
+                   sum);
+}
+
+static void
+give_all(stage *s, const dtlsl_path *path, tally *sum)
+{
+    give_key_exchange(s, path, sum);
+    give_early(s, path, sum);
+}
+
+static void
+give_certificate(stage *s, const dtlsl_path *path, tally *sum)
+{
+    give_fragment(s, path, sum, DTLSL__CERTIFICATE, 2, CERT_LIST);
+}
+
+static void
+give_all_certificates(stage *s, const dtlsl_path *path, tally *sum)
+{
+    give_certificate(s, path, sum);
+    give_fragment(s, path, sum, DTLSL__CLIENT_KEY_EXCHANGE, 3, CERT_LIST);
+    give_fragment(s, path, sum, DTLSL__CERTIFICATE_VERIFY, 4, CERT_LIST);
+    give_early(s, path, sum);
+}
+
+/* Makes a whole second ClientHello the first fragment of a long one. */
+static void
+cut(uint8_t *hello)
+{
+    size_t at = 60; /* the cookie's length byte */
+
+    dtlsl__put24(hello + 14, HELLO_LEN);
+    at += 1U + hello[at];
+    at += 2U + dtlsl__get16(hello + at);
+    at += 1U + hello[at];
+    dtlsl__put16(hello + at, (uint32_t)(25 + HELLO_LEN - at - 2));
+}
+
+static void
+half_open(const char *name, const char *options, int incomplete, gift give)
+{
+    stage *s = stage_new(options);
+    tally sum = {0};
+    item it;
+
+    for (int i = 0; i < EACH + 1; i++) {
+        if (i == 1) /* what is made once is there */
+            sum = (tally){0};
+        stage_second_hello(s, &it);
+        if (incomplete)
+            cut(it.data);
+        stage_give(s, &it.path, it.data, it.len, &sum);
+        give(s, &it.path, &sum);
+    }
+    ck_assert_uint_eq(stage_counter(s, DTLSL__N_HANDSHAKES), EACH + 1);
+    tell("half-open connection", name, (double)sum.live / EACH);
+    stage_free(s);
+}
+
+/* A config that asks for client certificates. */
+static const char *
+with_certificates(void)
+{
+    static char options[256];
+    const char *own = stage_certificate(0);
+
+    snprintf(options, sizeof(options), "%s ca-file=%s", own,
+             strchr(own, '=') + 1);
+    return options;
+}
+
+static void
+half_open_all(void)
+{
+    const char *with_ca = with_certificates();
+
+    half_open("ClientHello incomplete, declared 16384 bytes", NULL, 1,
+              give_nothing);
+    half_open("flight sent, ECDSA P-256", NULL, 0, give_nothing);
+    half_open("flight sent, RSA 2048", stage_certificate(2048), 0,
+              give_nothing);
+    half_open("flight sent, RSA 4096", stage_certificate(4096), 0,
+              give_nothing);
+    half_open("P-256, and a fragment of 2048 bytes declared", NULL, 0,
+              give_key_exchange);
+    half_open("P-256, and four records of epoch 1, 16640 bytes each", NULL, 0,
+              give_early);
+    half_open("P-256, and both: the most", NULL, 0, give_all);
+    half_open("client certificates asked for: flight sent", with_ca, 0,
+              give_nothing);
+    half_open("the same, and a Certificate of 102400 bytes declared", with_ca,
+              0, give_certificate);
+    half_open("the same, and all that can wait: the most", with_ca, 0,
+              give_all_certificates);
+}
+
+/* Open connections */
+
+static void
+exchange(stage *s, tally *sum)
+{
+    packet p;
+
+    do {
+        if (!client_is_open(s->c))
+            client_step(s->c);
+        while (client_take(s->c, &p)) {
+            stage_give(s, &s->peer, p.data, p.len, sum);
+            packet_free(&p);
+        }
+    } while (client_waiting(s->c) > 0);
+}
+
+/* The client is freed by the caller. */
+static void
+open_one(stage *s, const client_options *options, int tickets, tally *sum)
+{
+    s->peer = stage_path(s);
+    s->c = client_new(options);
+    if (!tickets)
+        SSL_set_options(client_ssl(s->c), SSL_OP_NO_TICKET);
+    exchange(s, sum);
+    ck_assert(client_is_open(s->c));
+}
+
+static void
+give_junk(stage *s, tally *sum)
+{
+    uint8_t body[64] = {7}, record[96];
+
+    stage_give(s, &s->peer, record,
+               make_record(record, 23, 1, 1 << 20, body, sizeof(body)), sum);
+}
+
+static void
+give_data(stage *s, tally *sum)
+{
+    ck_assert_int_eq(client_write(s->c, "data", 4), 4);
+    exchange(s, sum);
+}
+
+static void
+send_data(stage *s, tally *sum)
+{
+    uint64_t last = 0, id;
+
+    while ((id = dtlsl__engine_conn_next(s->w->engine, last)) != 0)
+        last = id;
+    tally_start(sum);
+    dtlsl__engine_begin(s->w->engine, &s->w->now);
+    ck_assert_int_eq(
+        dtlsl__engine_send(s->w->engine, last, (const uint8_t *)"data", 4),
+        DTLSL_OK);
+    tally_stop();
+    stage_wait(s, 0);
+}
+
+static void
+drop_client(stage *s)
+{
+    client_free(s->c);
+    s->c = NULL;
+}
+
+/* After the handshake; after data came; after data was sent; after a record
+ * that was not genuine. */
+static void
+open_all(const char *group, const char *options, const client_options *peer)
+{
+    stage *s = stage_new(options);
+    tally sum = {0};
+    int64_t opened = 0, received = 0, sent = 0, junk = 0, begin;
+
+    open_one(s, peer, 1, &sum);
+    drop_client(s);
+    sum = (tally){0};
+    for (int i = 0; i < EACH; i++) {
+        begin = sum.live;
+        open_one(s, peer, 1, &sum);
+        opened += sum.live - begin;
+        give_data(s, &sum);
+        received += sum.live - begin;
+        send_data(s, &sum);
+        sent += sum.live - begin;
+        give_junk(s, &sum);
+        junk += sum.live - begin;
+        drop_client(s);
+    }
+    ck_assert_uint_eq(stage_counter(s, DTLSL__N_CONNS), EACH + 1);
+    tell(group, "after the handshake", (double)opened / EACH);
+    tell(group, "after a datagram came", (double)received / EACH);
+    tell(group, "and one was sent", (double)sent / EACH);
+    tell(group, "and a record came that was not genuine", (double)junk / EACH);
+    stage_free(s);
+}
+
+/* What stays after the connection ended. */
+static void
+ended(const char *name, int tickets)
+{
+    stage *s = stage_new(NULL);
+    tally sum = {0};
+
+    for (int i = 0; i < EACH + 1; i++) {
+        if (i == 1)
+            sum = (tally){0};
+        open_one(s, NULL, tickets, &sum);
+        drop_client(s);
+        tally_start(&sum);
+        stage_clear(s);
+        tally_stop();
+    }
+    tell("connection that has ended", name, (double)sum.live / EACH);
+    stage_free(s);
+}
+
+/* Many at once */
+
+/* Pages in use; those that are free in the heap are given back before. */
+static double
+resident(void)
+{
+    long size = 0, pages = 0;
+    FILE *f;
+
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+    f = fopen("/proc/self/statm", "r");
+    if (f == NULL || fscanf(f, "%ld %ld", &size, &pages) != 2)
+        pages = 0;
+    if (f != NULL)
+        fclose(f);
+    return (double)pages * (double)sysconf(_SC_PAGESIZE);
+}
+
+static void
+many_half_open(void)
+{
+    stage *s = stage_new(NULL);
+    tally sum = {0};
+    double before = resident();
+    item it;
+
+    for (int i = 0; i < MANY; i++) {
+        stage_second_hello(s, &it);
+        stage_give(s, &it.path, it.data, it.len, &sum);
+    }
+    ck_assert_uint_eq(stage_counter(s, DTLSL__N_HANDSHAKES), MANY);
+    tell("1024 half-open connections, each", "allocated",
+         (double)sum.live / MANY);
+    tell("1024 half-open connections, each", "resident",
+         (resident() - before) / MANY);
+    stage_free(s);
+}
+
+static void
+many_open(void)
+{
+    stage *s = stage_new(NULL);
+    tally sum = {0};
+    double before;
+
+    open_one(s, NULL, 1, &sum);
+    drop_client(s);
+    before = resident();
+    sum = (tally){0};
+    for (int i = 0; i < MANY; i++) {
+        open_one(s, NULL, 1, &sum);
+        give_data(s, &sum);
+        drop_client(s);
+    }
+    tell("1024 open connections, each", "allocated", (double)sum.live / MANY);
+    tell("1024 open connections, each", "resident",
+         (resident() - before) / MANY);
+    stage_free(s);
+}
+
+/* The listener itself */
+
+static void
+listeners(void)
+{
+    dtlsl_config *config;
+    dtlsl_listener *l[2];
+    tally sum = {0}, first = {0};
+
+    tally_start(&first);
+    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_config_set(config, "self-signed", "1"), DTLSL_OK);
+    for (int i = 0; i < 2; i++) {
+        tally_start(i == 0 ? &first : &sum);
+        ck_assert_int_eq(dtlsl_listener_new(&l[i], config, NULL), DTLSL_OK);
+        ck_assert_int_eq(dtlsl_listener_start(l[i], "127.0.0.1", 0), DTLSL_OK);
+    }
+    tally_stop();
+    tell("listener", "each, without connections", (double)sum.live);
+    tell("listener", "their config, P-256", (double)(first.live - sum.live));
+    dtlsl_listener_free(l[0]);
+    dtlsl_listener_free(l[1]);
+    dtlsl_config_free(config);
+}
+
+void
+memory_measure(int as_json)
+{
+    client_options with_certificate = {.identity = stage_identity()};
+
+    json = as_json;
+    if (json) {
+        printf("{");
+        memory_json_machine();
+        printf(",\"memory\":[");
+    } else {
+        memory_print_machine();
+        printf("bytes that stay allocated, each\n\n");
+    }
+    listeners();
+    half_open_all();
+    open_all("open connection, ECDSA P-256", NULL, NULL);
+    open_all("open connection, with a client's certificate",
+             with_certificates(), &with_certificate);
+    ended("the client takes tickets", 1);
+    ended("it does not: the session cache has it", 0);
+    many_half_open();
+    many_open();
+    if (json)
+        printf("\n]}\n");
+}
