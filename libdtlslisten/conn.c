@@ -18,6 +18,7 @@ enum {
     MIN_PROTECTED = 16,      /* shortest AEAD record: ChaCha20, CCM8 */
     MIN_NONCED = 24,         /* with an explicit nonce: GCM, CCM */
     MAX_KEY_EXCHANGE = 2048, /* an ffdhe8192 one has 1026 bytes */
+    MAX_CERT_VERIFY = 4096,  /* one of RSA 16384 has 2052 bytes */
     MAX_HELLO = 16384,
     RECORD_OVERHEAD = 128
 };
@@ -233,26 +234,40 @@ dtlsl__conn_free(dtlsl__conn *conn)
     free(conn);
 }
 
+/* OpenSSL reserves what the first fragment declares. */
+static uint32_t
+longest_message(const dtlsl__conn *conn, uint8_t type)
+{
+    switch (type) {
+    case DTLSL__CLIENT_HELLO:
+        return MAX_HELLO;
+    case DTLSL__CERTIFICATE:
+        return (uint32_t)SSL_get_max_cert_list(conn->ssl);
+    case DTLSL__CERTIFICATE_VERIFY:
+        return MAX_CERT_VERIFY;
+    default:
+        return MAX_KEY_EXCHANGE;
+    }
+}
+
 /* May this handshake message be genuine now? The flights of a client after
  * its second ClientHello: RFC 6347 section 4.2.4, figures 1 and 2. */
 static int
 message_fits(const dtlsl__conn *conn, const dtlsl__message *message)
 {
     int asks = (SSL_get_verify_mode(conn->ssl) & SSL_VERIFY_PEER) != 0;
-    uint32_t limit = asks ? (uint32_t)SSL_get_max_cert_list(conn->ssl)
-                          : (uint32_t)MAX_KEY_EXCHANGE;
 
     if (message->offset > message->length ||
-        message->fragment_len > message->length - message->offset)
+        message->fragment_len > message->length - message->offset ||
+        message->length > longest_message(conn, message->type))
         return 0;
     /* OpenSSL would take an empty fragment for the whole message */
     if (message->fragment_len == 0 && message->length > 0)
         return 0;
     if (message->type == DTLSL__CLIENT_HELLO)
         return message->seq == 1 && message->length == conn->hello_len &&
-               message->length <= MAX_HELLO &&
                dtlsl__conn_hello_incomplete(conn);
-    if (message->length > limit || dtlsl__conn_hello_incomplete(conn))
+    if (dtlsl__conn_hello_incomplete(conn))
         return 0;
     if (message->type == DTLSL__CLIENT_KEY_EXCHANGE)
         return message->seq == 2 || (asks && message->seq == 3);

@@ -5,6 +5,7 @@
 #include "world.h"
 #include <malloc.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 enum {
@@ -489,6 +490,43 @@ START_TEST(fragments_that_fit_pin_little_memory)
 }
 END_TEST
 
+/* Where client certificates are asked for, max_cert_list is 100 KB. */
+START_TEST(no_message_but_a_certificate_may_declare_100_KB)
+{
+    static const struct {
+        uint8_t type;
+        uint16_t seq;
+        uint32_t longest;
+    } cases[] = {{11, 2, 102400}, {16, 3, 2048}, {15, 4, 4096}};
+    char file[] = "/tmp/dtlsl_spoof_XXXXXX", option[64];
+    uint8_t hello[HELLO_ROOM], fragment[64];
+    uint64_t delivered;
+    identity me;
+    world *w;
+
+    close(mkstemp(file));
+    identity_make(&me, "me");
+    identity_save(&me, file);
+    snprintf(option, sizeof(option), "ca-file=%s", file);
+    w = world_new(option);
+    world_accept(w, world_client(w, NULL), hello);
+    for (size_t i = 0; i < 3; i++) {
+        delivered = world_counter(w, DTLSL__N_DELIVERED);
+        make_message(fragment, 9, cases[i].type, cases[i].seq,
+                     cases[i].longest + 1, 0, 1);
+        world_input(w, &w->path[0], fragment, BOMB);
+        ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_FILTERED), i + 1);
+        make_message(fragment, 9, cases[i].type, cases[i].seq,
+                     cases[i].longest, 0, 1);
+        world_input(w, &w->path[0], fragment, BOMB);
+        ck_assert_uint_eq(world_counter(w, DTLSL__N_DELIVERED), delivered + 1);
+    }
+    world_free(w);
+    identity_free(&me);
+    unlink(file);
+}
+END_TEST
+
 START_TEST(an_alert_behind_the_hello_does_not_kill)
 {
     world *w = world_new(NULL);
@@ -647,6 +685,7 @@ main(void)
         a_spoofed_change_lets_no_more_early_records_in,
         the_fragment_bomb_pins_no_memory,
         fragments_that_fit_pin_little_memory,
+        no_message_but_a_certificate_may_declare_100_KB,
         an_alert_behind_the_hello_does_not_kill,
         spoofed_hello_fragments_do_not_grow_without_bound,
         junk_swept_over_an_idle_session_is_harmless,
