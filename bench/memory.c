@@ -17,7 +17,8 @@ enum {
     EARLY = 4,           /* records of epoch 1 before ChangeCipherSpec */
     EARLY_LEN = 16640,   /* the longest that conn.c takes */
     HELLO_LEN = 16384,   /* the longest ClientHello */
-    KEY_EXCHANGE = 2048, /* the longest message without certificates */
+    KEY_EXCHANGE = 2048, /* what conn.c lets a ClientKeyExchange declare */
+    CERT_VERIFY = 4096,  /* and a CertificateVerify */
     CERT_LIST = 102400,  /* OpenSSL's default with them */
     ROOM = 20000
 };
@@ -139,27 +140,65 @@ static void
 give_all_certificates(stage *s, const dtlsl_path *path, tally *sum)
 {
     give_certificate(s, path, sum);
-    give_fragment(s, path, sum, DTLSL__CLIENT_KEY_EXCHANGE, 3, CERT_LIST);
-    give_fragment(s, path, sum, DTLSL__CERTIFICATE_VERIFY, 4, CERT_LIST);
+    give_fragment(s, path, sum, DTLSL__CLIENT_KEY_EXCHANGE, 3, KEY_EXCHANGE);
+    give_fragment(s, path, sum, DTLSL__CERTIFICATE_VERIFY, 4, CERT_VERIFY);
     give_early(s, path, sum);
 }
 
-/* Makes a whole second ClientHello the first fragment of a long one. */
-static void
-cut(uint8_t *hello)
+/* Where the length of the extensions is. */
+static size_t
+extensions_at(const uint8_t *hello)
 {
     size_t at = 60; /* the cookie's length byte */
 
-    dtlsl__put24(hello + 14, HELLO_LEN);
     at += 1U + hello[at];
     at += 2U + dtlsl__get16(hello + at);
     at += 1U + hello[at];
+    return at;
+}
+
+/* What becomes of a second ClientHello before it is given; its new length. */
+typedef size_t (*change)(uint8_t *hello, size_t len);
+
+static size_t
+keep(uint8_t *hello, size_t len)
+{
+    (void)hello;
+    return len;
+}
+
+/* The first fragment of a long one. */
+static size_t
+cut(uint8_t *hello, size_t len)
+{
+    size_t at = extensions_at(hello);
+
+    dtlsl__put24(hello + 14, HELLO_LEN);
     dtlsl__put16(hello + at, (uint32_t)(25 + HELLO_LEN - at - 2));
+    return len;
+}
+
+/* As long as a record can be, by an extension that nobody knows. */
+static size_t
+grow(uint8_t *hello, size_t len)
+{
+    size_t at = extensions_at(hello), whole = 13 + 16384;
+
+    memset(hello + len, 0, whole - len);
+    dtlsl__put16(hello + len, 0xFFAA);
+    dtlsl__put16(hello + len + 2, (uint32_t)(whole - len - 4));
+    dtlsl__put16(hello + at, (uint32_t)(whole - at - 2));
+    dtlsl__put16(hello + 11, (uint32_t)(whole - 13));
+    dtlsl__put24(hello + 14, (uint32_t)(whole - 25));
+    dtlsl__put24(hello + 22, (uint32_t)(whole - 25));
+    return whole;
 }
 
 static void
-half_open(const char *name, const char *options, int incomplete, gift give)
+half_open(const char *name, const char *options, change change_hello,
+          gift give)
 {
+    static uint8_t hello[ROOM];
     stage *s = stage_new(options);
     tally sum = {0};
     item it;
@@ -168,9 +207,8 @@ half_open(const char *name, const char *options, int incomplete, gift give)
         if (i == 1) /* what is made once is there */
             sum = (tally){0};
         stage_second_hello(s, &it);
-        if (incomplete)
-            cut(it.data);
-        stage_give(s, &it.path, it.data, it.len, &sum);
+        memcpy(hello, it.data, it.len);
+        stage_give(s, &it.path, hello, change_hello(hello, it.len), &sum);
         give(s, &it.path, &sum);
     }
     ck_assert_uint_eq(stage_counter(s, DTLSL__N_HANDSHAKES), EACH + 1);
@@ -195,24 +233,45 @@ half_open_all(void)
 {
     const char *with_ca = with_certificates();
 
-    half_open("ClientHello incomplete, declared 16384 bytes", NULL, 1,
+    half_open("ClientHello incomplete, declared 16384 bytes", NULL, cut,
               give_nothing);
-    half_open("flight sent, ECDSA P-256", NULL, 0, give_nothing);
-    half_open("flight sent, RSA 2048", stage_certificate(2048), 0,
+    half_open("flight sent, ECDSA P-256", NULL, keep, give_nothing);
+    half_open("flight sent, RSA 2048", stage_certificate(2048), keep,
               give_nothing);
-    half_open("flight sent, RSA 4096", stage_certificate(4096), 0,
+    half_open("flight sent, RSA 4096", stage_certificate(4096), keep,
               give_nothing);
-    half_open("P-256, and a fragment of 2048 bytes declared", NULL, 0,
+    half_open("P-256, after a ClientHello of 16 KB", NULL, grow, give_nothing);
+    half_open("P-256, and a fragment of 2048 bytes declared", NULL, keep,
               give_key_exchange);
-    half_open("P-256, and four records of epoch 1, 16640 bytes each", NULL, 0,
-              give_early);
-    half_open("P-256, and both: the most", NULL, 0, give_all);
-    half_open("client certificates asked for: flight sent", with_ca, 0,
+    half_open("P-256, and four records of epoch 1, 16640 bytes each", NULL,
+              keep, give_early);
+    half_open("P-256, and all of that: the most", NULL, grow, give_all);
+    half_open("client certificates asked for: flight sent", with_ca, keep,
               give_nothing);
     half_open("the same, and a Certificate of 102400 bytes declared", with_ca,
-              0, give_certificate);
-    half_open("the same, and all that can wait: the most", with_ca, 0,
+              keep, give_certificate);
+    half_open("the same, and all that can wait: the most", with_ca, grow,
               give_all_certificates);
+}
+
+/* What it sends to a peer that stays silent, until its deadline. */
+static void
+silent(const char *name, const char *options)
+{
+    stage *s = stage_new(options);
+    uint64_t before;
+    item it;
+
+    stage_second_hello(s, &it);
+    before = s->out;
+    stage_give(s, &it.path, it.data, it.len, NULL);
+    tell("bytes sent to a half-open peer that stays silent: at once", name,
+         (double)(s->out - before));
+    while (stage_counter(s, DTLSL__N_FAILED) == 0)
+        stage_wait(s, 100);
+    tell("bytes sent to a half-open peer that stays silent: in all", name,
+         (double)(s->out - before));
+    stage_free(s);
 }
 
 /* Open connections */
@@ -438,6 +497,9 @@ memory_measure(int as_json)
     }
     listeners();
     half_open_all();
+    silent("ECDSA P-256", NULL);
+    silent("RSA 2048", stage_certificate(2048));
+    silent("RSA 4096", stage_certificate(4096));
     open_all("open connection, ECDSA P-256", NULL, NULL);
     open_all("open connection, with a client's certificate",
              with_certificates(), &with_certificate);
