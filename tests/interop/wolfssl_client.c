@@ -22,6 +22,8 @@ typedef struct client {
     WOLFSSL_CTX *ctx;
     WOLFSSL *ssl;
     int64_t deadline_ms;
+    struct sockaddr_storage peer;
+    socklen_t peer_len;
     int fd;
 } client;
 
@@ -62,6 +64,8 @@ connect_udp(client *c, const char *host, const char *port)
          fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0;
     if (rc != 0)
         perror("wolfssl_client: socket");
+    memcpy(&c->peer, found->ai_addr, found->ai_addrlen);
+    c->peer_len = found->ai_addrlen;
     freeaddrinfo(found);
     return rc;
 }
@@ -75,6 +79,10 @@ configure(client *c)
     wolfSSL_CTX_set_verify(c->ctx, WOLFSSL_VERIFY_NONE, NULL);
     c->ssl = wolfSSL_new(c->ctx);
     if (c->ssl == NULL)
+        return 1;
+    /* Else a read that finds nothing spoils the address to send to again. */
+    if (wolfSSL_dtls_set_peer(c->ssl, &c->peer, c->peer_len) !=
+        WOLFSSL_SUCCESS)
         return 1;
     wolfSSL_dtls_set_using_nonblock(c->ssl, 1);
     wolfSSL_dtls_set_timeout_init(c->ssl, FIRST_TIMEOUT_S);
