@@ -114,9 +114,12 @@ static int
 bio_read(BIO *bio, char *buf, int len)
 {
     dtlsl__tls_io *io = BIO_get_data(bio);
-    size_t n = io->in_len;
+    size_t n;
 
     BIO_clear_retry_flags(bio);
+    if (io == NULL)
+        return -1;
+    n = io->in_len;
     if (io->in == NULL || n == 0 || len <= 0) {
         io->in = NULL;
         BIO_set_retry_read(bio);
@@ -138,6 +141,8 @@ bio_write(BIO *bio, const char *data, int len)
     BIO_clear_retry_flags(bio);
     if (len <= 0)
         return 0;
+    if (io == NULL)
+        return -1;
     if (io->write(io->ctx, (const uint8_t *)data, (size_t)len) != 0)
         return len;
     BIO_set_retry_write(bio);
@@ -161,6 +166,8 @@ bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
     const dtlsl__tls_io *io = BIO_get_data(bio);
 
     (void)ptr;
+    if (io == NULL)
+        return 0;
     switch (cmd) {
     case BIO_CTRL_FLUSH:
     case BIO_CTRL_DUP:
@@ -317,6 +324,14 @@ listen_on_record(SSL *ssl, const uint8_t *record, size_t len)
     SSL_set0_wbio(ssl, bio);
     bio = NULL;
     result = DTLSv1_listen(ssl, peer);
+    if (result < 0) {
+        /* Without memory, OpenSSL 3.2 and later leave an SSL that crashes when
+         * it is given BIOs or options. It keeps these until it is freed. */
+        BIO_set_data(SSL_get_rbio(ssl), NULL);
+        BIO_free_all(rbio);
+        BIO_free_all(wbio);
+        goto done;
+    }
     SSL_set0_rbio(ssl, rbio);
     SSL_set0_wbio(ssl, wbio);
 done:
@@ -359,7 +374,8 @@ dtlsl__tls_listen(struct ssl_st *ssl, const uint8_t *record, size_t len)
     if (SSL_is_dtls(ssl) && process_ready()) {
         SSL_set_options(ssl, SSL_OP_NO_QUERY_MTU);
         result = listen_behind_shim(ssl, record, len);
-        SSL_clear_options(ssl, ours & ~before);
+        if (result >= 0)
+            SSL_clear_options(ssl, ours & ~before);
     }
     dtlsl__tls_leave(&saved);
     return result == 1 ? 1 : DTLSL_ERR_TLS;
