@@ -35,9 +35,9 @@ typedef struct datagram {
     size_t len;
 } datagram;
 
-/* What a wire does with a datagram that is written. */
+/* How a wire reads and writes. */
 enum {
-    TAKES = 0,
+    WORKS = 0,
     BLOCKS = 1,
     BREAKS = 2
 };
@@ -45,7 +45,8 @@ enum {
 typedef struct wire {
     const datagram *in[QUEUE_LEN];
     size_t n_in, next;
-    int write_mode;
+    int read_mode, write_mode;
+    int is_unknown; /* who sent a datagram */
     int writes;
     int ctrls; /* those about peers: who is it, send there */
     uint8_t out[2048];
@@ -84,6 +85,8 @@ wire_read(BIO *bio, char *data, int len)
     const datagram *d;
 
     BIO_clear_retry_flags(bio);
+    if (w->read_mode == BREAKS)
+        return -1;
     if (w->next == w->n_in) {
         BIO_set_retry_read(bio);
         return -1;
@@ -103,7 +106,7 @@ wire_write(BIO *bio, const char *data, int len)
     BIO_clear_retry_flags(bio);
     if (w->write_mode == BLOCKS)
         BIO_set_retry_write(bio);
-    if (w->write_mode != TAKES)
+    if (w->write_mode != WORKS)
         return -1;
     ck_assert_int_le(len, (int)sizeof(w->out));
     /* The first one of a flight has its ServerHello. */
@@ -128,6 +131,8 @@ wire_ctrl(BIO *bio, int command, long number, void *pointer)
         return 1;
     case BIO_CTRL_DGRAM_GET_PEER:
         w->ctrls++;
+        if (w->is_unknown)
+            return 0;
         return BIO_ADDR_rawmake(pointer, AF_INET, &address, sizeof(address),
                                 htons(40000));
     case BIO_CTRL_DGRAM_SET_PEER:
@@ -161,9 +166,13 @@ wire_forget(wire *w)
 
 /* ---- cookies: as callbacks of OpenSSL and as a strategy ---- */
 
-static int mints, verifies; /* calls of OpenSSL's callbacks */
-static int mint_fails;      /* both of them */
-static int self_test;       /* the strategy is being tried */
+/* calls of OpenSSL's callbacks */
+static int mints, verifies;
+/* how both mint: not at all, with a negative answer, of that length */
+static int mint_fails, is_negative;
+static unsigned mint_len = COOKIE_LEN;
+/* the strategy is being tried */
+static int self_test;
 static size_t seen_core, seen_tail;
 
 static inline uint8_t
@@ -193,9 +202,10 @@ on_generate(SSL *ssl, unsigned char *cookie, unsigned *len)
 {
     (void)ssl;
     mints++;
-    for (*len = 0; *len < COOKIE_LEN; (*len)++)
-        cookie[*len] = cookie_byte(NULL, *len);
-    return !mint_fails;
+    for (unsigned i = 0; i < mint_len && i < DTLSL_COOKIE_MAX; i++)
+        cookie[i] = cookie_byte(NULL, i);
+    *len = mint_len;
+    return is_negative ? -1 : !mint_fails;
 }
 
 static inline int
@@ -203,7 +213,7 @@ on_verify(SSL *ssl, const unsigned char *cookie, unsigned len)
 {
     (void)ssl;
     verifies++;
-    return cookie_is_good(NULL, cookie, len);
+    return is_negative ? -1 : cookie_is_good(NULL, cookie, len);
 }
 
 static inline int32_t
@@ -227,13 +237,13 @@ plugin_mint(void *state, const dtlsl_cookie_input *in, uint8_t *cookie,
             size_t cap)
 {
     (void)state;
-    if (mint_fails || cap < COOKIE_LEN)
+    if (mint_fails || is_negative)
         return -1;
     seen_core = in->core_len;
     seen_tail = in->tail_len;
-    for (size_t i = 0; i < COOKIE_LEN; i++)
+    for (size_t i = 0; i < mint_len && i < cap; i++)
         cookie[i] = cookie_byte(in, i);
-    return COOKIE_LEN;
+    return (int32_t)mint_len;
 }
 
 static inline int32_t
@@ -241,6 +251,8 @@ plugin_verify(void *state, const dtlsl_cookie_input *in, const uint8_t *cookie,
               size_t len, dtlsl_cookie_result *out)
 {
     (void)state, (void)out;
+    if (is_negative)
+        return -1;
     return cookie_is_good(in, cookie, len) ? DTLSL_COOKIE_VALID
                                            : DTLSL_COOKIE_MISMATCH;
 }
@@ -359,7 +371,8 @@ both_open(void)
     dtlsl__tls_options options = {.self_signed = 1};
     char err[256] = "";
 
-    mints = verifies = mint_fails = 0;
+    mints = verifies = mint_fails = is_negative = 0;
+    mint_len = COOKIE_LEN;
     ck_assert_msg(dtlsl__tls_ctx_new(&ctx, &options, err, sizeof(err)) ==
                       DTLSL_OK,
                   "%s", err);

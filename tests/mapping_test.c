@@ -5,8 +5,46 @@
 #include <dlfcn.h>
 
 enum {
-    APPLICATION_ERROR = 77
+    APPLICATION_ERROR = 77,
+    ENOUGH = 1000 /* allocations for one call */
 };
+
+/* ---- OpenSSL's memory ---- */
+
+static int memory_left = -1; /* that many allocations; all, if negative */
+
+static int
+is_left(void)
+{
+    if (memory_left > 0)
+        memory_left--;
+    else if (memory_left == 0)
+        return 0;
+    return 1;
+}
+
+static void *
+take(size_t len, const char *file, int line)
+{
+    (void)file, (void)line;
+    return is_left() ? malloc(len) : NULL;
+}
+
+static void *
+take_again(void *data, size_t len, const char *file, int line)
+{
+    (void)file, (void)line;
+    return is_left() ? realloc(data, len) : NULL;
+}
+
+static void
+give_back(void *data, const char *file, int line)
+{
+    (void)file, (void)line;
+    free(data);
+}
+
+/* ---- both ---- */
 
 static int
 listen_theirs_to(const datagram *d)
@@ -152,9 +190,15 @@ START_TEST(returns_minus_1_after_an_empty_datagram)
 }
 END_TEST
 
-/* returns -1 when the BIO fails to write, 0 when it would block */
-START_TEST(returns_minus_1_when_the_bio_fails_to_write)
+/* returns -1 when the BIO fails to read or write, 0 when it would block */
+START_TEST(returns_minus_1_when_the_bio_fails)
 {
+    theirs.wire.read_mode = ours.wire.read_mode = BREAKS;
+    ck_assert_int_eq(listen_theirs_to(&second), -1);
+    ck_assert_int_eq(listen_ours(&first), 0);
+    assert_verdict(DTLSL_REPLY, DTLSL_REASON_NONE);
+    theirs.wire.read_mode = ours.wire.read_mode = WORKS;
+    ck_assert_int_eq(listen_theirs(), 1);
     theirs.wire.write_mode = ours.wire.write_mode = BREAKS;
     ck_assert_int_eq(listen_theirs_to(&first), -1);
     ck_assert_int_eq(listen_ours(&first), 0);
@@ -224,9 +268,34 @@ START_TEST(returns_minus_1_when_the_ssl_is_not_for_dtls)
 }
 END_TEST
 
+/* returns -1 without memory */
+START_TEST(returns_minus_1_without_memory)
+{
+    int n = 0;
+
+    memory_left = 0;
+    ck_assert_int_eq(listen_theirs_to(&first), -1);
+    ck_assert_int_eq(listen_ours(&first), 0);
+    memory_left = -1;
+    assert_verdict(DTLSL_REPLY, DTLSL_REASON_NONE);
+    ck_assert_int_eq(listen_ours(&second), 1); /* what is made once */
+    for (int32_t result = -1; result < 0; n++) {
+        both_renew(ctx);
+        memory_left = n;
+        result = listen_ours(&second);
+        memory_left = -1;
+        ck_assert(result == 1 || result == DTLSL_ERR_TLS);
+        ck_assert_int_lt(n, ENOUGH);
+        assert_no_error();
+    }
+    ck_assert_int_gt(n, 3);
+    ck_assert_int_eq(accept_on(&ours), GOES_ON);
+}
+END_TEST
+
 /* ---- what else is given ---- */
 
-/* fills in the peer's BIO_ADDR */
+/* fills in the peer's BIO_ADDR, or clears it when the BIO does not know */
 START_TEST(fills_in_the_peer_s_bio_addr)
 {
     struct in_addr address = {0};
@@ -239,6 +308,10 @@ START_TEST(fills_in_the_peer_s_bio_addr)
     ck_assert_uint_eq(ntohs(BIO_ADDR_rawport(peer)), 40000);
     ck_assert_int_gt(theirs.wire.ctrls, 0);
     ck_assert_int_eq(ours.wire.ctrls, 0);
+    both_renew(ctx);
+    theirs.wire.is_unknown = 1;
+    ck_assert_int_eq(listen_theirs_to(&second), 1);
+    ck_assert_int_eq(BIO_ADDR_family(peer), AF_UNSPEC);
 }
 END_TEST
 
@@ -323,6 +396,48 @@ START_TEST(callbacks_see_no_client_hello)
     ck_assert_int_eq(listen_ours(&first), 0);
     ck_assert_uint_eq(seen_core, 2 + 32 + 1);
     ck_assert_uint_gt(seen_tail, 4);
+}
+END_TEST
+
+/* takes a negative number from a callback as a success */
+START_TEST(takes_a_negative_number_as_a_success)
+{
+    is_negative = 1;
+    second.data[AT_COOKIE + 1] ^= 1;
+    ck_assert_int_eq(listen_theirs_to(&first), 0);
+    ck_assert_int_eq(theirs.wire.writes, 1);
+    ck_assert_int_eq(listen_ours(&first), 0);
+    assert_verdict(DTLSL_DROP, DTLSL_REASON_DROP_STRATEGY);
+    ck_assert_int_eq(listen_theirs_to(&second), 1);
+    ck_assert_int_eq(listen_ours(&second), 0);
+    assert_verdict(DTLSL_DROP, DTLSL_REASON_DROP_STRATEGY);
+}
+END_TEST
+
+/* sends an empty cookie, and returns -1 when it is of more than 255 bytes */
+START_TEST(sends_an_empty_cookie)
+{
+    mint_len = 0;
+    ck_assert_int_eq(listen_theirs_to(&first), 0);
+    ck_assert_uint_eq(theirs.wire.out_len, 28);
+    ck_assert_int_eq(listen_ours(&first), 0);
+    assert_verdict(DTLSL_DROP, DTLSL_REASON_DROP_STRATEGY);
+    mint_len = 256;
+    ck_assert_int_eq(listen_theirs_to(&first), -1);
+    ck_assert_int_eq(only_error(), SSL_R_COOKIE_GEN_CALLBACK_FAILURE);
+    ck_assert_int_eq(listen_ours(&first), 0);
+    assert_verdict(DTLSL_DROP, DTLSL_REASON_DROP_STRATEGY);
+}
+END_TEST
+
+/* sends a HelloVerifyRequest that is longer than the datagram */
+START_TEST(sends_a_longer_hello_verify_request)
+{
+    mint_len = 255;
+    ck_assert_int_eq(listen_theirs_to(&first), 0);
+    ck_assert_uint_gt(theirs.wire.out_len, first.len);
+    ck_assert_int_eq(listen_ours(&first), 0);
+    assert_verdict(DTLSL_DROP, DTLSL_REASON_DROP_AMPLIFY);
 }
 END_TEST
 
@@ -561,17 +676,21 @@ main(void)
         returns_0_when_there_is_nothing_to_read,
         returns_0_when_the_verify_callback_says_no,
         returns_minus_1_after_an_empty_datagram,
-        returns_minus_1_when_the_bio_fails_to_write,
+        returns_minus_1_when_the_bio_fails,
         returns_minus_1_when_the_generate_callback_fails,
         returns_minus_1_without_cookie_callbacks,
         returns_minus_1_without_a_bio,
         returns_minus_1_when_the_ssl_is_not_for_dtls,
+        returns_minus_1_without_memory,
         fills_in_the_peer_s_bio_addr,
         clears_the_error_queue,
         the_datagram_behind_the_hello,
         calls_the_msg_callback,
         asks_the_cookie_callbacks_of_the_ssl_ctx,
         callbacks_see_no_client_hello,
+        takes_a_negative_number_as_a_success,
+        sends_an_empty_cookie,
+        sends_a_longer_hello_verify_request,
         sets_ssl_op_cookie_exchange,
         clears_the_ssl_in_every_call,
         keeps_options_and_bios,
@@ -587,6 +706,8 @@ main(void)
     Suite *suite = suite_create("mapping");
     TCase *rows = tcase_create("rows");
 
+    if (!CRYPTO_set_mem_functions(take, take_again, give_back))
+        return EXIT_FAILURE;
     tcase_add_checked_fixture(rows, both_open, both_close);
     tcase_set_timeout(rows, 120);
     for (size_t i = 0; i < sizeof(tests) / sizeof(tests[0]); i++)
