@@ -183,14 +183,14 @@ complete_body(const probe *p, size_t *len)
 /* ---- proofs that OpenSSL refuses what the gate drops ---- */
 
 /* The ClientHello with the right cookie, as the client would send it next. */
-static const probe *
+static probe *
 with_cookie(const probe *p)
 {
     static probe second;
     size_t len = record_end(p);
 
-    second = (probe){.cookie_len = p->cookie_len, .wait_ms = p->wait_ms};
     second.path = p->path;
+    second.cookie_len = p->cookie_len;
     memcpy(second.data, p->data, len);
     second.len = len;
     put16(second.data + AT_MESSAGE_SEQ, 1);
@@ -218,18 +218,16 @@ is_refused(const comparison *c)
 static int
 stalls(const comparison *c)
 {
-    const probe *second = with_cookie(c->p);
-    static probe first;
+    probe *second = with_cookie(c->p);
     uint8_t *body;
     size_t len;
     outcome o;
 
     if (second == NULL)
         return 0;
-    first = *second;
-    put16(first.data + AT_MESSAGE_SEQ, 0);
-    body = complete_body(&first, &len);
-    ask_openssl_all(&first, body, len, &o);
+    put16(second->data + AT_MESSAGE_SEQ, 0);
+    body = complete_body(second, &len);
+    ask_openssl_all(second, body, len, &o);
     return o.action == ACCEPT && o.out_len == 0 && o.after == WAITS;
 }
 

@@ -436,7 +436,7 @@ record_numbers(void)
             probe_start(&q, i, "a record number");
             put48(q.data + AT_RECORD_SEQ, UINT64_C(1) << bit);
             run(&q);
-            put48(q.data + AT_RECORD_SEQ, last + (UINT64_C(1) << bit) - 2);
+            put48(q.data + AT_RECORD_SEQ, last + (UINT64_C(1) << bit) - 1);
             run(&q);
             put48(q.data + AT_RECORD_SEQ,
                   (UINT64_C(1) << 48) - 1 - (uint64_t)bit);
