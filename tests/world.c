@@ -19,13 +19,19 @@ static void
 guard(const world *w)
 {
     ERR_clear_error();
-    if (w->poison)
+    if (w->before != NULL)
+        w->before();
+    else if (w->poison)
         ERR_raise(ERR_LIB_USER, POISON);
 }
 
 static void
 unguard(const world *w)
 {
+    if (w->after != NULL) {
+        w->after();
+        return;
+    }
     if (w->poison) {
         ck_assert_int_eq(ERR_GET_REASON(ERR_get_error()), POISON);
     }

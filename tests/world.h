@@ -41,8 +41,11 @@ struct world {
     size_t n_events;
     uint8_t life[WORLD_IDS]; /* 0, 1 after OPEN, 2 after the last event */
     int stopped;
-    int echo;      /* DATA is sent back */
-    int poison;    /* an entry of the application's in the error queue */
+    int echo;   /* DATA is sent back */
+    int poison; /* an entry of the application's in the error queue */
+    /* Around each call of the engine, in place of a look at the error queue. */
+    void (*before)(void);
+    void (*after)(void);
     uint32_t lose; /* so many of the engine's datagrams get lost */
     size_t n_sent; /* datagrams of the engine's */
     size_t longest_sent;
