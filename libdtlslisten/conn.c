@@ -17,8 +17,8 @@ enum {
     EARLY_RECORDS = 4,       /* of epoch 1 before ChangeCipherSpec */
     MIN_PROTECTED = 16,      /* shortest AEAD record: ChaCha20, CCM8 */
     MIN_NONCED = 24,         /* with an explicit nonce: GCM, CCM */
-    MAX_KEY_EXCHANGE = 2048, /* an ffdhe8192 one has 1026 bytes */
-    MAX_CERT_VERIFY = 4096,  /* one of RSA 16384 has 2052 bytes */
+    MAX_KEY_EXCHANGE = 2048, /* OpenSSL's own; an ffdhe8192 one has 1026 */
+    MAX_VERIFY = 2304,       /* one of RSA with 16384 bits has 2052 */
     MAX_HELLO = 16384,
     RECORD_OVERHEAD = 128
 };
@@ -234,19 +234,20 @@ dtlsl__conn_free(dtlsl__conn *conn)
     free(conn);
 }
 
-/* OpenSSL reserves what the first fragment declares. */
-static uint32_t
-longest_message(const dtlsl__conn *conn, uint8_t type)
+/* OpenSSL takes so much memory for a message as soon as it has one byte. */
+static int
+length_fits(const dtlsl__conn *conn, const dtlsl__message *message)
 {
-    switch (type) {
+    switch (message->type) {
     case DTLSL__CLIENT_HELLO:
-        return MAX_HELLO;
+        return message->length == conn->hello_len &&
+               message->length <= MAX_HELLO;
     case DTLSL__CERTIFICATE:
-        return (uint32_t)SSL_get_max_cert_list(conn->ssl);
+        return message->length <= (uint32_t)SSL_get_max_cert_list(conn->ssl);
     case DTLSL__CERTIFICATE_VERIFY:
-        return MAX_CERT_VERIFY;
+        return message->length <= MAX_VERIFY;
     default:
-        return MAX_KEY_EXCHANGE;
+        return message->length <= MAX_KEY_EXCHANGE;
     }
 }
 
@@ -256,25 +257,29 @@ static int
 message_fits(const dtlsl__conn *conn, const dtlsl__message *message)
 {
     int asks = (SSL_get_verify_mode(conn->ssl) & SSL_VERIFY_PEER) != 0;
+    int is_hello = message->type == DTLSL__CLIENT_HELLO;
 
     if (message->offset > message->length ||
         message->fragment_len > message->length - message->offset ||
-        message->length > longest_message(conn, message->type))
+        !length_fits(conn, message))
         return 0;
     /* OpenSSL would take an empty fragment for the whole message */
     if (message->fragment_len == 0 && message->length > 0)
         return 0;
-    if (message->type == DTLSL__CLIENT_HELLO)
-        return message->seq == 1 && message->length == conn->hello_len &&
-               dtlsl__conn_hello_incomplete(conn);
-    if (dtlsl__conn_hello_incomplete(conn))
+    if (is_hello != dtlsl__conn_hello_incomplete(conn))
         return 0;
-    if (message->type == DTLSL__CLIENT_KEY_EXCHANGE)
+    switch (message->type) {
+    case DTLSL__CLIENT_HELLO:
+        return message->seq == 1;
+    case DTLSL__CLIENT_KEY_EXCHANGE:
         return message->seq == 2 || (asks && message->seq == 3);
-    if (message->type == DTLSL__CERTIFICATE)
+    case DTLSL__CERTIFICATE:
         return asks && message->seq == 2;
-    return asks && message->type == DTLSL__CERTIFICATE_VERIFY &&
-           message->seq == 4;
+    case DTLSL__CERTIFICATE_VERIFY:
+        return asks && message->seq == 4;
+    default:
+        return 0;
+    }
 }
 
 static int

@@ -5,7 +5,6 @@
 #include "world.h"
 #include <malloc.h>
 #include <openssl/ssl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 enum {
@@ -497,7 +496,7 @@ START_TEST(no_message_but_a_certificate_may_declare_100_KB)
         uint8_t type;
         uint16_t seq;
         uint32_t longest;
-    } cases[] = {{11, 2, 102400}, {16, 3, 2048}, {15, 4, 4096}};
+    } cases[] = {{11, 2, 102400}, {16, 3, 2048}, {15, 4, 2304}};
     char file[] = "/tmp/dtlsl_spoof_XXXXXX", option[64];
     uint8_t hello[HELLO_ROOM], fragment[64];
     uint64_t delivered;
@@ -524,6 +523,63 @@ START_TEST(no_message_but_a_certificate_may_declare_100_KB)
     world_free(w);
     identity_free(&me);
     unlink(file);
+}
+END_TEST
+
+/* With client certificates: one Certificate of max_cert_list, and two small
+ * messages. */
+START_TEST(fragments_for_certificates_pin_one_certificate_of_memory)
+{
+    static const struct {
+        uint8_t type;
+        uint16_t seq;
+    } kinds[] = {{11, 2}, {16, 2}, {16, 3}, {15, 4}};
+    identity me;
+    world *w = world_of_certificates(&me);
+    client_options options = {.identity = &me};
+    client *c = world_client(w, &options);
+    uint8_t hello[HELLO_ROOM], bomb[BOMB];
+    struct mallinfo2 before, after;
+
+    world_accept(w, c, hello);
+    client_discard(c);
+    before = mallinfo2();
+    for (uint32_t i = 1; i < 400; i++) {
+        uint32_t length = i % 2 ? 100000 : 2000;
+        make_message(bomb, i + 2, kinds[i / 2 % 4].type, kinds[i / 2 % 4].seq,
+                     length, i, 1);
+        world_input(w, &w->path[0], bomb, BOMB);
+    }
+    after = mallinfo2();
+    ck_assert_int_lt((int64_t)after.uordblks - (int64_t)before.uordblks,
+                     131072 + 32768);
+    world_free(w);
+    identity_free(&me);
+}
+END_TEST
+
+/* OpenSSL says SSL_ERROR_SYSCALL with an empty queue: that SSL is dead, which
+ * must be told. */
+START_TEST(fragments_that_contradict_each_other_are_told)
+{
+    world *w = world_new(NULL);
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM], fragment[BOMB];
+    const seen *failed;
+
+    world_accept(w, c, hello);
+    client_discard(c);
+    make_message(fragment, 2, 16, 2, 66, 5, 1);
+    world_input(w, &w->path[0], fragment, BOMB);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), 0);
+    make_message(fragment, 3, 16, 2, 67, 6, 1);
+    world_input(w, &w->path[0], fragment, BOMB);
+    failed = world_find(w, DTLSL_EVENT_FAILED);
+    ck_assert_ptr_nonnull(failed);
+    ck_assert_int_eq(failed->status, DTLSL_CLOSE_TLS);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 0);
+    world_check_sums(w);
+    world_free(w);
 }
 END_TEST
 
@@ -686,6 +742,8 @@ main(void)
         the_fragment_bomb_pins_no_memory,
         fragments_that_fit_pin_little_memory,
         no_message_but_a_certificate_may_declare_100_KB,
+        fragments_for_certificates_pin_one_certificate_of_memory,
+        fragments_that_contradict_each_other_are_told,
         an_alert_behind_the_hello_does_not_kill,
         spoofed_hello_fragments_do_not_grow_without_bound,
         junk_swept_over_an_idle_session_is_harmless,
