@@ -152,9 +152,12 @@ add_session(dtlsl__engine *engine, const dtlsl__datagram *datagram,
     dtlsl__session *session;
     dtlsl__session *gone = replaced(old);
 
-    if (gone != NULL)
+    if (gone != NULL) {
+        /* a late copy of its ClientHello must not replace the newer one */
+        dtlsl__peers_spend(&engine->peers, gone, engine->now.mono_ms);
         dtlsl__engine_give_up(engine, gone, DTLSL_CLOSE_REPLACED,
                               "a newer handshake of the peer");
+    }
     if (gone == old)
         old = NULL;
     session = dtlsl__peers_add(&engine->peers, &datagram->path, old,

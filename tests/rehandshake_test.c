@@ -344,6 +344,101 @@ START_TEST(injected_hellos_disturb_no_living_session)
 }
 END_TEST
 
+/* Whoever recorded it can send it again; only copies of the living one's are
+ * known as such, those of the ended one as spent. */
+START_TEST(the_hello_of_a_replaced_one_starts_nothing)
+{
+    world *w = world_new(NULL);
+    client *a = world_client(w, NULL), *b;
+    uint8_t first[HELLO_ROOM], second[HELLO_ROOM];
+    size_t len = world_accept(w, a, first), sent, second_len;
+
+    world_connect(w, a);
+    b = world_client_at(w, NULL, &w->path[0]);
+    second_len = world_accept(w, b, second);
+    sent = w->n_sent;
+    world_input(w, &w->path[0], first, len); /* of the living session */
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_DUPLICATE), 1);
+    world_input(w, &w->path[0], second, second_len); /* of the new one */
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_DUPLICATE), 2);
+    ck_assert_uint_eq(w->n_sent, sent);
+    world_connect(w, b);
+    sent = w->n_sent;
+    world_input(w, &w->path[0], first, len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_REPLAYED), 1);
+    ck_assert_uint_eq(w->n_sent, sent);
+    world_drop_client(w, a);
+    world_check_echo(w, b, "undisturbed");
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SSL_NEW), 2);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+/* The network had kept it, or has two of it. */
+START_TEST(a_late_copy_of_a_pending_hello_does_not_replace_the_newest)
+{
+    for (int living = 0; living < 2; living++) {
+        world *w = world_new(NULL);
+        client *a = world_client(w, NULL), *b, *c;
+        uint8_t hello[HELLO_ROOM], late[HELLO_ROOM];
+        size_t len, sent;
+
+        if (living)
+            world_connect(w, a);
+        b = world_client_at(w, NULL, &w->path[0]);
+        len = world_accept(w, b, late);
+        world_drop_client(w, b);
+        c = world_client_at(w, NULL, &w->path[0]);
+        world_accept(w, c, hello);
+        sent = w->n_sent;
+        world_input(w, &w->path[0], late, len);
+        ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_REPLAYED), 1);
+        ck_assert_uint_eq(w->n_sent, sent);
+        world_drop_client(w, a);
+        world_connect(w, c);
+        world_check_echo(w, c, "the newest");
+        world_check_sums(w);
+        world_free(w);
+    }
+}
+END_TEST
+
+START_TEST(hellos_of_every_kind_disturb_no_stalled_rehandshake)
+{
+    world *w = world_new(NULL);
+    client *a = world_client(w, NULL), *b;
+    uint8_t hello[HELLO_ROOM], own[HELLO_ROOM];
+    size_t len, own_len, n;
+    packet held[WORLD_HELD];
+
+    own_len = world_accept(w, a, own);
+    world_connect(w, a);
+    b = world_client_at(w, NULL, &w->path[0]);
+    world_accept(w, b, hello);
+    n = world_hold(b, held);
+    for (uint8_t i = 0; i < 9; i++) { /* seconds */
+        world_wait(w, 1000);
+        len = world_forge(w, &w->path[0], i, hello); /* no cookie */
+        hello[70] ^= 1;
+        world_input(w, &w->path[0], hello, len); /* a bad one */
+        world_input(w, &w->path[0], own, own_len);
+        client_discard(b); /* its answers to the flight sent again */
+        world_check_echo(w, a, "the old one goes on");
+    }
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SSL_NEW), 2);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_CLOSE), 0);
+    world_release(w, &w->path[0], held, n);
+    ck_assert(client_is_open(b));
+    ck_assert_int_eq(world_find(w, DTLSL_EVENT_CLOSE)->status,
+                     DTLSL_CLOSE_REPLACED);
+    world_drop_client(w, a);
+    world_check_echo(w, b, "the new one");
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(injected_hellos_disturb_no_handshake)
 {
     world *w = world_new(NULL);
@@ -386,6 +481,9 @@ main(void)
         stop_in_a_rehandshake_ends_both,
         injected_hellos_disturb_no_living_session,
         injected_hellos_disturb_no_handshake,
+        the_hello_of_a_replaced_one_starts_nothing,
+        a_late_copy_of_a_pending_hello_does_not_replace_the_newest,
+        hellos_of_every_kind_disturb_no_stalled_rehandshake,
     };
 
     return test_main(
