@@ -3,6 +3,8 @@
  * of the test. */
 #include "test.h"
 #include "world.h"
+#include <unistd.h>
+#include <stdio.h>
 #include <openssl/ssl.h>
 #include <sys/time.h>
 #include <time.h>
@@ -218,6 +220,50 @@ START_TEST(two_configs_have_keys_of_their_own)
 }
 END_TEST
 
+static void
+write_keys(const char *file, size_t len)
+{
+    uint8_t keys[80];
+    FILE *f = fopen(file, "wb");
+
+    memset(keys, 42, sizeof(keys));
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(keys, 1, len, f), len);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+/* Read while somebody writes it: a reload keeps what it had, whole. */
+START_TEST(a_torn_key_file_changes_nothing)
+{
+    char file[] = "/tmp/tickets_test.XXXXXX", option[64];
+    int resumed, fd = mkstemp(file);
+    SSL_SESSION *first;
+    world *w;
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    write_keys(file, 80);
+    snprintf(option, sizeof(option), "ticket-key-file=%s", file);
+    w = world_new(option);
+    first = visit(w, NULL, &resumed);
+    for (size_t len = 0; len < 80; len += 13) {
+        write_keys(file, len);
+        ck_assert_int_eq(dtlsl__config_reload(w->config),
+                         DTLSL_ERR_CREDENTIALS);
+        ck_assert_ptr_nonnull(
+            strstr(dtlsl_config_error(w->config), "ticket-key-file"));
+        dtlsl__engine_reload(w->engine);
+    }
+    SSL_SESSION_free(visit(w, first, &resumed));
+    ck_assert_int_eq(resumed, 1);
+    write_keys(file, 80);
+    ck_assert_int_eq(dtlsl__config_reload(w->config), DTLSL_OK);
+    SSL_SESSION_free(first);
+    world_free(w);
+    unlink(file);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -228,6 +274,7 @@ main(void)
         a_key_from_the_far_future_is_replaced,
         a_ticket_from_the_far_future_rotates_nothing,
         two_configs_have_keys_of_their_own,
+        a_torn_key_file_changes_nothing,
     };
     Suite *suite =
         test_suite("tickets", tests, sizeof(tests) / sizeof(tests[0]));
