@@ -5,6 +5,7 @@
 #include "world.h"
 #include <malloc.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 enum {
