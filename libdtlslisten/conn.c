@@ -40,7 +40,7 @@ struct dtlsl__conn {
     uint8_t early; /* epoch-1 records taken before ChangeCipherSpec */
     uint8_t alert; /* description of the last plaintext alert */
     uint8_t alerted;
-    uint8_t min_protected;
+    uint8_t min_protected; /* what is shorter ends the SSL: CVE-2026-75806 */
     int32_t status;
     char text[160];
 };
@@ -127,10 +127,13 @@ examine(dtlsl__conn *conn, int result)
     return 1;
 }
 
+/* The suite is known as soon as it is negotiated. */
 static uint8_t
 shortest_record(const SSL *ssl)
 {
-    const SSL_CIPHER *cipher = SSL_get_current_cipher(ssl);
+    const SSL_CIPHER *pending = SSL_get_pending_cipher(ssl);
+    const SSL_CIPHER *cipher =
+        pending == NULL ? SSL_get_current_cipher(ssl) : pending;
     const char *name = cipher == NULL ? "" : SSL_CIPHER_get_name(cipher);
 
     if (strstr(name, "CCM8") != NULL || strstr(name, "CHACHA") != NULL)
@@ -144,10 +147,10 @@ advance_handshake(dtlsl__conn *conn)
 {
     int result = SSL_accept(conn->ssl);
 
+    conn->min_protected = shortest_record(conn->ssl);
     if (result == 1) {
         conn->open = 1;
         conn->reading = 1;
-        conn->min_protected = shortest_record(conn->ssl);
         return DTLSL__STEP_OPEN;
     }
     return examine(conn, result) ? DTLSL__STEP_END : DTLSL__STEP_DONE;
