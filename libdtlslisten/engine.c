@@ -396,13 +396,13 @@ dtlsl__engine_input(dtlsl__engine *engine, const dtlsl__datagram *datagram)
 static void
 route(dtlsl__engine *engine, const dtlsl__record *record)
 {
-    dtlsl__session *old = engine->target, *new = old->successor;
+    dtlsl__session *old = engine->target, *fresh = old->successor;
     int fed = 0;
 
-    if (new != NULL &&new->conn != NULL &&
-        (record->epoch == 0 || dtlsl__conn_change_seen(new->conn)))
-        engine->step[0] = new;
-    if (new == NULL || new->conn == NULL || record->epoch != 0)
+    if (fresh != NULL && fresh->conn != NULL &&
+        (record->epoch == 0 || dtlsl__conn_change_seen(fresh->conn)))
+        engine->step[0] = fresh;
+    if (fresh == NULL || fresh->conn == NULL || record->epoch != 0)
         engine->step[1] = old;
     for (int i = 0; i < 2; i++) {
         dtlsl__session *session = engine->step[i];

@@ -6,6 +6,7 @@
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/timing.h>
+#include <mbedtls/version.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,8 +69,10 @@ configure(client *c)
                                          MBEDTLS_SSL_PRESET_DEFAULT);
     if (rc != 0)
         return rc;
+#if MBEDTLS_VERSION_NUMBER < 0x03000000 /* later ones have nothing older */
     mbedtls_ssl_conf_min_version(&c->config, MBEDTLS_SSL_MAJOR_VERSION_3,
                                  MBEDTLS_SSL_MINOR_VERSION_3);
+#endif
     mbedtls_ssl_conf_authmode(&c->config, MBEDTLS_SSL_VERIFY_NONE);
     mbedtls_ssl_conf_rng(&c->config, mbedtls_ctr_drbg_random, &c->drbg);
     mbedtls_ssl_conf_handshake_timeout(&c->config, FIRST_TIMEOUT_MS,
