@@ -420,7 +420,7 @@ dtlsl__tls_prepare(struct ssl_st *ssl)
 /* From the first release of a series on, and before the first one that has
  * the fixes of OpenSSL's advisory of 29 September 2026: CVE-2026-84782, a
  * retransmission from a stale offset, and CVE-2026-75806, a forged record of
- * a few bytes ends a session. 3.0 got them outside of public releases. */
+ * a few bytes ends a session. 3.1 to 3.3 were out of support by then. */
 static const struct {
     unsigned long first, good;
     const char *text;
