@@ -233,9 +233,8 @@ START_TEST(a_self_signed_server_completes_a_handshake)
     ck_assert_str_eq(SSL_get_version(p->client.ssl), "DTLSv1.2");
     cert = SSL_get1_peer_certificate(p->client.ssl);
     ck_assert_ptr_nonnull(cert);
-    X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName,
-                              name, sizeof(name));
-    ck_assert_str_eq(name, "localhost");
+    X509_NAME_oneline(X509_get_subject_name(cert), name, sizeof(name));
+    ck_assert_str_eq(name, "/CN=localhost");
     ck_assert_int_eq(X509_check_host(cert, "localhost", 0, 0, NULL), 1);
     ck_assert_int_eq(X509_check_ip_asc(cert, "127.0.0.1", 0), 1);
     X509_free(cert);
@@ -338,6 +337,8 @@ START_TEST(the_listen_step_refuses_an_ssl_that_is_not_dtls)
 }
 END_TEST
 
+/* OpenSSL 4.0 has no methods of one version any more. */
+#if OPENSSL_VERSION_MAJOR < 4
 START_TEST(a_fixed_version_method_survives_the_listen_step)
 {
 #pragma GCC diagnostic push
@@ -358,6 +359,7 @@ START_TEST(a_fixed_version_method_survives_the_listen_step)
     free_identity(&own);
 }
 END_TEST
+#endif
 
 START_TEST(the_mtu_of_the_bio_bounds_and_fills_the_flight)
 {
@@ -623,7 +625,9 @@ main(void)
         the_listen_step_works_without_bios_and_keeps_a_set_option,
         the_listen_step_refuses_junk_and_cookieless_hellos,
         the_listen_step_refuses_an_ssl_that_is_not_dtls,
+#if OPENSSL_VERSION_MAJOR < 4
         a_fixed_version_method_survives_the_listen_step,
+#endif
         the_mtu_of_the_bio_bounds_and_fills_the_flight,
         an_mtu_set_before_the_listen_step_is_kept,
         the_server_hello_has_the_number_of_the_hello_or_1,
