@@ -251,7 +251,11 @@ client_new(const client_options *options)
     if (options != NULL)
         c->options = *options;
     c->mtu = c->options.mtu != 0 ? c->options.mtu : 1232;
-    c->ctx = SSL_CTX_new(DTLS_client_method());
+    c->ctx = c->options.ctx;
+    if (c->ctx == NULL)
+        c->ctx = SSL_CTX_new(DTLS_client_method());
+    else
+        SSL_CTX_up_ref(c->ctx);
     ck_assert_ptr_nonnull(c->ctx);
     c->ssl = SSL_new(c->ctx);
     ck_assert_ptr_nonnull(c->ssl);
@@ -314,6 +318,8 @@ client_step(client *c)
         }
         c->last_len = (size_t)result;
         c->received++;
+        if (c->options.on_data != NULL)
+            c->options.on_data(c, c->options.user, c->last, c->last_len);
     }
 }
 

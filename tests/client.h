@@ -28,8 +28,13 @@ void identity_free(identity *id);
 /* Writes key and certificate as PEM. */
 void identity_save(const identity *id, const char *file);
 
+typedef struct client client;
+
 /* NULL and 0 for what is not wanted. */
 typedef struct client_options {
+    SSL_CTX *ctx; /* shared by many; else it makes its own */
+    void (*on_data)(client *c, void *user, const uint8_t *data, size_t len);
+    void *user;
     const char *alpn;      /* "coap,http/1.1" */
     uint32_t alpn_padding; /* bytes of made-up protocols, to be long */
     const char *ciphers;
@@ -48,8 +53,6 @@ typedef struct packet {
     uint8_t *data;
     size_t len;
 } packet;
-
-typedef struct client client;
 
 client *client_new(const client_options *options);
 void client_free(client *c);
