@@ -62,6 +62,7 @@ thread_ns(void)
 static void
 make_items(run *r)
 {
+    client_clock(r->s->w->now.mono_ms); /* each stage has a time of its own */
     if (r->class->before != NULL)
         r->class->before(r->s);
     for (uint32_t i = 0; i < r->class->n; i++)
