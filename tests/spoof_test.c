@@ -601,6 +601,27 @@ START_TEST(an_alert_behind_the_hello_does_not_kill)
 }
 END_TEST
 
+START_TEST(the_last_event_tells_of_a_plaintext_alert)
+{
+    world *w = world_new(NULL);
+    dtlsl_path path = world_path(1, 4000);
+    uint8_t record[32];
+    const seen *failed;
+
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    world_input(w, &path, record, make_record(record, 21, 0, 3, "\2\60", 2));
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), 0);
+    world_wait(w, 15000);
+    failed = world_find(w, DTLSL_EVENT_FAILED);
+    ck_assert_ptr_nonnull(failed);
+    ck_assert_int_eq(failed->status, DTLSL_CLOSE_TIMEOUT);
+    ck_assert_str_eq((const char *)failed->data,
+                     "no Finished within the handshake timeout "
+                     "(alert unknown CA seen)");
+    world_free(w);
+}
+END_TEST
+
 /* Ending a fragmented hello's connection by fragments of another. */
 START_TEST(spoofed_hello_fragments_do_not_grow_without_bound)
 {
@@ -782,6 +803,7 @@ main(void)
         fragments_for_certificates_pin_one_certificate_of_memory,
         fragments_that_contradict_each_other_are_told,
         an_alert_behind_the_hello_does_not_kill,
+        the_last_event_tells_of_a_plaintext_alert,
         spoofed_hello_fragments_do_not_grow_without_bound,
         junk_swept_over_an_idle_session_is_harmless,
         junk_before_a_send_or_a_close_is_harmless,
