@@ -18,7 +18,7 @@ enum {
     EARLY_LEN = 16640,   /* the longest that conn.c takes */
     HELLO_LEN = 16384,   /* the longest ClientHello */
     KEY_EXCHANGE = 2048, /* what conn.c lets a ClientKeyExchange declare */
-    CERT_VERIFY = 4096,  /* and a CertificateVerify */
+    CERT_VERIFY = 2304,  /* and a CertificateVerify */
     CERT_LIST = 102400,  /* OpenSSL's default with them */
     ROOM = 20000
 };
