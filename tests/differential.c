@@ -257,11 +257,23 @@ is_empty(const comparison *c)
     return c->p->len == 0 && c->theirs->action == FATAL;
 }
 
+/* It goes on to the checks behind that of message_seq. */
+static int
+is_behind_message_seq(const comparison *c)
+{
+    if (c->theirs->reason == SSL_R_LENGTH_MISMATCH)
+        return c->p->len >= AT_BODY && c->p->len >= record_end(c->p) &&
+               get24(c->p->data + AT_FRAGMENT_LENGTH) + AT_BODY ==
+                   record_end(c->p);
+    return c->theirs->action != DROP ||
+           c->theirs->reason == SSL_R_FRAGMENTED_CLIENT_HELLO;
+}
+
 static int
 has_message_seq_2(const comparison *c)
 {
-    return is_answered(c) && libssl_takes_message_seq_2() &&
-           get16(c->p->data + AT_MESSAGE_SEQ) == 2;
+    return libssl_takes_message_seq_2() && c->p->len > 0 &&
+           get16(c->p->data + AT_MESSAGE_SEQ) == 2 && is_behind_message_seq(c);
 }
 
 static int
@@ -367,7 +379,7 @@ static departure fixed_version = {"fixed-version method",
                                   0,
                                   NULL,
                                   NULL,
-                                  NULL,
+                                  libssl_has_fixed_versions,
                                   0};
 static departure own_record = {"own record only",
                                "what is behind the ClientHello is not trusted",
@@ -590,12 +602,10 @@ judge(probe *p)
     n_cases++;
     if (p->wait_ms > 0)
         bad_cookies = 0;
-    if (p->fixed) {
+    fixed.action = -1;
+    if (p->fixed && libssl_has_fixed_versions())
         ask_openssl(p, &fixed);
-        p->fixed = 0;
-    } else {
-        fixed.action = -1;
-    }
+    p->fixed = 0;
     ask_openssl(p, &theirs);
     ask_gate(p, &ours);
     if (fixed.action >= 0)

@@ -104,6 +104,7 @@ void make_cookie(const probe *p, const uint8_t *hello, uint8_t *cookie);
 /* What differs between the versions of libssl. */
 int libssl_takes_message_seq_2(void);
 int libssl_keeps_rest(void); /* of the ClientHello's datagram */
+int libssl_has_fixed_versions(void);
 
 /* ---- differential_probe.c ---- */
 

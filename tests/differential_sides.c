@@ -61,6 +61,23 @@ libssl_keeps_rest(void)
     return OpenSSL_version_num() >= 0x30200000UL;
 }
 
+/* OpenSSL 4 is without them. */
+static const SSL_METHOD *
+fixed_method(void)
+{
+#if OPENSSL_VERSION_NUMBER < 0x40000000L
+    return DTLSv1_2_server_method();
+#else
+    return NULL;
+#endif
+}
+
+int
+libssl_has_fixed_versions(void)
+{
+    return fixed_method() != NULL;
+}
+
 /* ---- cookies ---- */
 
 static uint8_t
@@ -435,9 +452,9 @@ sides_open(void)
          err);
     ctx = new_ctx(DTLS_server_method(), SSL_CTX_get0_certificate(donor),
                   SSL_CTX_get0_privatekey(donor));
-    fixed_ctx =
-        new_ctx(DTLSv1_2_server_method(), SSL_CTX_get0_certificate(donor),
-                SSL_CTX_get0_privatekey(donor));
+    if (fixed_method() != NULL)
+        fixed_ctx = new_ctx(fixed_method(), SSL_CTX_get0_certificate(donor),
+                            SSL_CTX_get0_privatekey(donor));
     dtlsl__tls_ctx_free(donor);
     spare = new_ssl(ctx);
     current = &first; /* for the self-test of the strategy */
