@@ -629,7 +629,8 @@ START_TEST(record_numbers)
     next = dtlsl__get48(theirs.wire.out + AT_RECORD_SEQ);
     ck_assert_uint_eq(dtlsl__get48(ours.wire.out + AT_RECORD_SEQ), next);
     /* A repaired libssl of those versions would be right, too. */
-    ck_assert(next == number || (next == 1 && dtlsl__tls_renumbers_output()));
+    ck_assert(next == number ||
+              (next == 1 && OpenSSL_version_num() >= 0x30200000UL));
 }
 END_TEST
 
