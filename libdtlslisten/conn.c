@@ -362,6 +362,17 @@ renumber_input(dtlsl__conn *conn, const dtlsl__record *record)
     conn->io.in_len = len;
 }
 
+/* Does it show that the peer went on after its ClientHello? Anybody can forge
+ * a protected record that waits for keys, or a ChangeCipherSpec. */
+static int
+is_progress(const dtlsl__conn *conn, const dtlsl__record *record)
+{
+    if (record->epoch != 0)
+        return dtlsl__conn_change_seen(conn);
+    return record->type == DTLSL__HANDSHAKE &&
+           !dtlsl__conn_hello_incomplete(conn);
+}
+
 int32_t
 dtlsl__conn_feed(dtlsl__conn *conn, const dtlsl__record *record)
 {
@@ -382,8 +393,7 @@ dtlsl__conn_feed(dtlsl__conn *conn, const dtlsl__record *record)
         conn->io.in = record->body - DTLSL__RECORD_HEADER;
         conn->io.in_len = DTLSL__RECORD_HEADER + record->len;
     }
-    if (record->epoch != 0 || !dtlsl__conn_hello_incomplete(conn))
-        conn->progressed = 1;
+    conn->progressed |= (uint8_t)is_progress(conn, record);
     return 1;
 }
 

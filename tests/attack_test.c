@@ -182,6 +182,30 @@ START_TEST(an_unused_hello_is_good_again)
 }
 END_TEST
 
+START_TEST(forged_records_do_not_use_up_a_hello)
+{
+    world *w = world_new("handshake-timeout-ms=2000");
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM], record[64], junk[40] = {1};
+    size_t len = world_second_hello(w, c, hello);
+
+    w->lose = WORLD_HELD;
+    world_input(w, &w->path[0], hello, len);
+    world_input(w, &w->path[0], record,
+                make_record(record, 22, 1, 7, junk, sizeof(junk)));
+    world_input(w, &w->path[0], record,
+                make_record(record, 20, 0, 7, junk, 1));
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DELIVERED), 2);
+    world_wait(w, 2000);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), 1);
+    w->lose = 0;
+    world_input(w, &w->path[0], hello, len);
+    world_connect(w, c);
+    world_check_echo(w, c, "x");
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_cookie_is_good_for_one_address)
 {
     world *w = world_new(NULL);
@@ -568,6 +592,7 @@ main(void)
         ten_copies_of_the_second_hello_make_one_connection,
         a_second_hello_is_good_once,
         an_unused_hello_is_good_again,
+        forged_records_do_not_use_up_a_hello,
         a_cookie_is_good_for_one_address,
         bad_cookies_are_answered_within_a_budget,
         four_accepts_a_batch_and_no_more,
