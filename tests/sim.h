@@ -68,6 +68,7 @@ typedef struct sim_peer {
     uint32_t hello_life;
     uint32_t n_accepted;
     uint64_t opened_lives, goodbye_lives, failed_lives; /* sets */
+    uint64_t gone_on_lives; /* sent more than ClientHellos */
 } sim_peer;
 
 enum {
@@ -91,7 +92,7 @@ typedef struct sim_conn {
     uint32_t peer;
     uint32_t life;
     uint32_t busy; /* WRITABLE is owed */
-    uint64_t accepted, opened, heard;
+    uint64_t accepted, opened, heard, spoke;
     uint64_t seen; /* a set of messages */
     int32_t closing, told_hello;
 } sim_conn;

@@ -43,6 +43,10 @@ sim_check_step(sim *s)
 
 /* Deadlines: none is forgotten. */
 
+enum {
+    SLACK = 50
+};
+
 static void
 check_age(sim *s, uint64_t id)
 {
@@ -65,6 +69,23 @@ check_age(sim *s, uint64_t id)
                  (unsigned long long)limit);
 }
 
+/* OpenSSL repeats its flight after 1, 2, 4 .. seconds: each pause is as long
+ * as all that were before it, and one second. */
+static void
+check_silence(sim *s, uint64_t id)
+{
+    const sim_conn *conn = &s->conn[id];
+    uint64_t pause = s->now.mono_ms - conn->spoke;
+
+    if (conn->state != SIM_HALF || conn->spoke == 0 ||
+        s->now.mono_ms < s->blocked_until)
+        return;
+    if (pause > conn->spoke - conn->accepted + 1000 + SLACK)
+        sim_fail(s, conn->peer, "a half-open connection repeats its flight",
+                 "connection %llu is silent for %llu ms",
+                 (unsigned long long)id, (unsigned long long)pause);
+}
+
 void
 sim_check_all(sim *s)
 {
@@ -82,6 +103,7 @@ sim_check_all(sim *s)
             sim_fail(s, conn->peer, "at most one connection per peer",
                      "%llu is one more", (unsigned long long)id);
         check_age(s, id);
+        check_silence(s, id);
         found++;
     }
     expect(s, "a connection is one that was accepted", "connections", found,

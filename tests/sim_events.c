@@ -73,7 +73,8 @@ sim_conn_accepted(sim *s, uint64_t id, const sim_event *input)
     *conn = (sim_conn){.state = SIM_HALF,
                        .peer = input->peer,
                        .life = input->life,
-                       .accepted = s->now.mono_ms};
+                       .accepted = s->now.mono_ms,
+                       .spoke = s->input_outputs > 0 ? s->now.mono_ms : 0};
     s->n_conns = id;
     p->half = id;
     p->n_accepted++;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Counts allocations, as flood_test.c does, and SSLs. */
 #include "sim_memory.h"
-#include <malloc.h>
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
 #include <stdio.h>
@@ -31,7 +30,6 @@ gained(sim_tally *t, void *block)
     if (block != NULL) {
         t->allocations++;
         t->live_blocks++;
-        t->live_bytes += (int64_t)malloc_usable_size(block);
     }
     return block;
 }
@@ -39,10 +37,8 @@ gained(sim_tally *t, void *block)
 static void
 lost(sim_tally *t, void *block)
 {
-    if (block != NULL) {
+    if (block != NULL)
         t->live_blocks--;
-        t->live_bytes -= (int64_t)malloc_usable_size(block);
-    }
 }
 
 static void *

@@ -9,7 +9,6 @@
 typedef struct sim_tally {
     uint64_t allocations;
     int64_t live_blocks;
-    int64_t live_bytes;
 } sim_tally;
 
 /* Zero where they cannot be counted. */

@@ -11,7 +11,7 @@ enum {
     LONG_HELLO_MTU = 256,
     LONG_HELLO_PADDING = 700,
     SILENCE = 4, /* messages without an echo: the server is gone */
-    CALM_INTERVAL = 3000,
+    CALM_INTERVAL = 4000,
     HELLO_VERIFY_AT = 13
 };
 
@@ -76,6 +76,8 @@ collect(sim *s, sim_peer *p, sim_life *life, uint32_t message)
 
     while (client_take(life->client, &sent)) {
         keep_hello(s, p, life->number, &sent);
+        if (!dtlsl_is_client_hello(sent.data, sent.len))
+            p->gone_on_lives |= bit_of(life->number);
         if (sim_chance(&s->random, 30))
             overhear(s, &event, &sent);
         sim_network_send(&s->net, &event, sent.data, sent.len);

@@ -13,6 +13,7 @@ enum {
     POISON = 77,
     ACCEPTS = 4, /* of a batch */
     SHARE = 4,   /* of the half-opens: an address may have 1/4 */
+    FAR_AHEAD = 100000,
     ROUNDS = 1000
 };
 
@@ -62,6 +63,24 @@ tag_of_session(sim *s, uint32_t peer)
     return tag;
 }
 
+/* A HelloVerifyRequest with a number far ahead ends an OpenSSL client's
+ * handshake: its replay window moves. Forged ClientHellos ask for such ones. */
+static void
+check_number(sim *s, uint32_t peer, const uint8_t *data, size_t len)
+{
+    int is_request =
+        sim_is_plaintext(data, len) && data[13] == DTLSL__HELLO_VERIFY_REQUEST;
+
+    if (peer == SIM_NOBODY || s->peer[peer].half == 0)
+        return;
+    if (!is_request)
+        s->conn[s->peer[peer].half].spoke = s->now.mono_ms;
+    else if (s->input->flags & SIM_FORGED &&
+             dtlsl__get48(data + 5) > FAR_AHEAD)
+        sim_fail(s, peer, "no number far ahead in a handshake", "%llu",
+                 (unsigned long long)dtlsl__get48(data + 5));
+}
+
 /* Notes the owner of what is new in the output: the sender of the datagram at
  * work, or a connection whose time has come. */
 static void
@@ -89,6 +108,7 @@ note_outputs(sim *s)
         }
         if (peer != SIM_NOBODY)
             s->net.link[peer].under_way++;
+        check_number(s, peer, arena + list[i].offset, list[i].len);
     }
     s->n_tags = n;
 }
@@ -283,6 +303,22 @@ check_reply(sim *s)
                  s->input_outputs, s->input->len);
 }
 
+/* A hello is good until its client has gone on from it, or somebody's forged,
+ * late or broken plaintext says so. */
+static void
+check_replayed(sim *s)
+{
+    const sim_event *e = s->input;
+    const uint32_t excuses = SIM_D_OLD | SIM_D_FORGED | SIM_D_CORRUPT;
+
+    if (e->peer != SIM_NOBODY && s->net.link[e->peer].disturbed & excuses)
+        return;
+    if (e->peer == SIM_NOBODY || e->life == 0 ||
+        !(s->peer[e->peer].gone_on_lives >> (e->life - 1) % 64 & 1))
+        sim_fail(s, e->peer, "a hello is good until its client has gone on",
+                 "life %u has not", e->life);
+}
+
 static void
 check_outcome(sim *s, size_t out, const fullness *f, uint64_t n_conns)
 {
@@ -309,6 +345,9 @@ check_outcome(sim *s, size_t out, const fullness *f, uint64_t n_conns)
         check_limits(s, out, f);
         s->batch_accepts += out == DTLSL__N_DROP_HELLO_REFUSED;
         note_refusal(s);
+        break;
+    case DTLSL__N_DROP_REPLAYED:
+        check_replayed(s);
         break;
     case DTLSL__N_DROP_DUPLICATE:
     case DTLSL__N_DROP_FILTERED:

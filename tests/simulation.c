@@ -23,7 +23,7 @@ enum {
     SEEDS = 20,
     CLIENTS = 1000,
     LIARS = 8,
-    CALM_MS = 45000,
+    CALM_MS = 40000,
     SMALL_PATH = 548,
     TICK_MS = 250, /* between two looks at everything */
     STEPS_MAX = 20000000,
@@ -90,9 +90,9 @@ plan_peers(sim *s)
     p->weight[SIM_TWIN] = ONE_OF(s, 0, 5, 20);
     p->weight[SIM_STALLER] = ONE_OF(s, 0, 5, 10);
     p->weight[SIM_MORTAL] = ONE_OF(s, 0, 5, 20);
-    p->weight[SIM_SQUATTER] = ONE_OF(s, 0, 2, 5);
+    p->weight[SIM_SQUATTER] = ONE_OF(s, 0, 1, 3);
     p->spread_ms = ONE_OF(s, 100, 3000, 10000);
-    p->chaos_ms = ONE_OF(s, 15000, 25000);
+    p->chaos_ms = ONE_OF(s, 10000, 20000);
     p->calm_ms = CALM_MS;
     p->batch = ONE_OF(s, 1, 8, 64);
     p->blocks = ONE_OF(s, 0, 0, 20, 300);
