@@ -654,6 +654,9 @@ START_TEST(junk_swept_over_an_idle_session_is_harmless)
     client *c = world_client(w, NULL);
     uint8_t body[600] = {1}, record[700];
     struct mallinfo2 before, after;
+    /* Both buffers of 16 KB are given back; since libssl 3.2 the mode
+     * RELEASE_BUFFERS has seen to most of them before. */
+    int64_t gain = OpenSSL_version_num() < 0x30200000UL ? 24000 : 4000;
 
     world_connect(w, c);
     world_check_echo(w, c, "x");
@@ -664,10 +667,9 @@ START_TEST(junk_swept_over_an_idle_session_is_harmless)
                     make_record(record, (uint8_t)(20 + len % 4), 1,
                                 len % 2 ? len : HUGE_SEQ, body, len));
     after = mallinfo2();
-    /* both buffers of 16 KB are given back */
     if (before.uordblks != 0)
         ck_assert_int_lt((int64_t)after.uordblks,
-                         (int64_t)before.uordblks - 24000);
+                         (int64_t)before.uordblks - gain);
     world_check_echo(w, c, "alive");
     ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_CLOSE), 0);
     world_check_sums(w);
