@@ -125,6 +125,7 @@ check_exclusive()
     only '^#include <uv\.h>' listener.c listener_state.h error.c
     only '^#include <openssl/ssl\.h>' tls.c credentials.c tickets.c conn.c
     only '^#include <dlfcn\.h>' plugin.c
+    only 'OPENSSL_VERSION_|OpenSSL_version' tls.c
     only '(^|[^a-zA-Z0-9_>.])(socket|bind|connect|sendto|sendm?msg|sendmmsg|recvfrom|recvm?msg|recvmmsg|[gs]etsockopt|getsockname)[ ]*\(' \
         udp.c
     only '(^|[^a-zA-Z0-9_])(abort|assert|exit)[ ]*\(' none
