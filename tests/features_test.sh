@@ -55,7 +55,6 @@ gnutls_echo()
         "$@" "$host"
 }
 
-# ncat needs no certificate of a known authority unless told.
 ncat_echo()
 {
     local name=$1
@@ -86,7 +85,6 @@ tells()
     fi
 }
 
-# tells_one_of NAME PATTERN: at the end of a handshake that must fail.
 failed_or_ended()
 {
     grep -aqE '^(failed|open)' "$dir/server.log" || gone "$server"
@@ -336,9 +334,7 @@ psk_coap()
 
 psk()
 {
-    local no="bad record mac|decryption failed|digest check failed"
-    local wrong=${hex_key//3/4}
-    local suites="NORMAL:-KX-ALL:+ECDHE-PSK:+PSK"
+    local suites="NORMAL:-KX-ALL:+PSK"
 
     if have openssl psk-openssl; then
         if serve psk-openssl "psk-file=$dir/psk"; then
