@@ -4,7 +4,9 @@
 #include "gate.h"
 #include "counters.h"
 #include "test.h"
+#include <arpa/inet.h>
 #include <dtlslisten/gate.h>
+#include <netinet/in.h>
 #include <openssl/err.h>
 
 enum {
@@ -570,6 +572,62 @@ START_TEST(the_cookie_of_the_reply_is_accepted)
 }
 END_TEST
 
+/* As recvfrom gives an IPv4 peer: on a socket of IPv4, and v4-mapped on one
+ * that serves both. */
+static void
+arrive_by_ipv4(void)
+{
+    struct sockaddr_in peer = {.sin_family = AF_INET,
+                               .sin_port = htons(40000),
+                               .sin_addr.s_addr = htonl(0xc0000201)};
+    struct sockaddr_in local = {.sin_family = AF_INET,
+                                .sin_port = htons(4433),
+                                .sin_addr.s_addr = htonl(0xc6336401)};
+
+    ck_assert_int_eq(
+        dtlsl_path_set(&path, &peer, sizeof(peer), &local, sizeof(local)),
+        DTLSL_OK);
+}
+
+static void
+arrive_v4_mapped(void)
+{
+    struct sockaddr_in6 peer = {.sin6_family = AF_INET6,
+                                .sin6_port = htons(40000)};
+    struct sockaddr_in6 local = {.sin6_family = AF_INET6,
+                                 .sin6_port = htons(4433)};
+
+    ck_assert_int_eq(inet_pton(AF_INET6, "::ffff:192.0.2.1", &peer.sin6_addr),
+                     1);
+    ck_assert_int_eq(
+        inet_pton(AF_INET6, "::ffff:198.51.100.1", &local.sin6_addr), 1);
+    ck_assert_int_eq(
+        dtlsl_path_set(&path, &peer, sizeof(peer), &local, sizeof(local)),
+        DTLSL_OK);
+}
+
+START_TEST(a_cookie_for_ipv4_is_accepted_from_the_v4_mapped_address)
+{
+    packet p;
+
+    setup();
+    arrive_by_ipv4();
+    first_hello(&p);
+    assert_reply(&p);
+    second_hello(&p);
+    arrive_v4_mapped();
+    judge(&p);
+    ck_assert_int_eq(verdict.action, DTLSL_ACCEPT);
+    first_hello(&p);
+    assert_reply(&p);
+    second_hello(&p);
+    arrive_by_ipv4();
+    judge(&p);
+    ck_assert_int_eq(verdict.action, DTLSL_ACCEPT);
+    teardown();
+}
+END_TEST
+
 START_TEST(only_the_first_record_is_judged)
 {
     packet p;
@@ -1120,6 +1178,7 @@ main(void)
         an_unknown_destination_is_no_reason_to_drop,
         the_reply_is_the_hello_verify_request_of_rfc_6347,
         the_cookie_of_the_reply_is_accepted,
+        a_cookie_for_ipv4_is_accepted_from_the_v4_mapped_address,
         only_the_first_record_is_judged,
         what_the_cookie_tells_is_in_the_verdict,
         a_first_fragment_is_answered_and_accepted,
