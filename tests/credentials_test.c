@@ -207,6 +207,47 @@ START_TEST(only_aead_ciphers_are_offered_by_default)
 }
 END_TEST
 
+/* Clients without tickets are resumed by session id; dtlslisten-config(5) has
+ * the bound. */
+START_TEST(sessions_are_kept_for_their_ids_within_a_bound)
+{
+    const dtlsl__tls_options options = {.self_signed = 1};
+    SSL_CTX *ctx = ctx_of(&options);
+
+    ck_assert_int_eq(SSL_CTX_get_session_cache_mode(ctx),
+                     SSL_SESS_CACHE_SERVER);
+    ck_assert_int_eq(SSL_CTX_sess_get_cache_size(ctx), 20480);
+    SSL_CTX_sess_set_cache_size(ctx, 2);
+    for (int i = 0; i < 3; i++) {
+        pair *p = pair_new(ctx, 1232);
+
+        SSL_set_options(p->client.ssl, SSL_OP_NO_TICKET);
+        ck_assert(handshake(p));
+        /* else it is thrown away with its SSL */
+        SSL_set_shutdown(p->server.ssl, SSL_SENT_SHUTDOWN);
+        pair_free(p);
+    }
+    ck_assert_int_ge(SSL_CTX_sess_number(ctx), 1);
+    ck_assert_int_le(SSL_CTX_sess_number(ctx), 2);
+    ck_assert_int_ge(SSL_CTX_sess_cache_full(ctx), 1);
+    dtlsl__tls_ctx_free(ctx);
+}
+END_TEST
+
+START_TEST(sessions_with_tickets_are_not_kept)
+{
+    const dtlsl__tls_options options = {.self_signed = 1};
+    SSL_CTX *ctx = ctx_of(&options);
+    pair *p = pair_new(ctx, 1232);
+
+    ck_assert(handshake(p));
+    SSL_set_shutdown(p->server.ssl, SSL_SENT_SHUTDOWN);
+    ck_assert_int_eq(SSL_CTX_sess_number(ctx), 0);
+    pair_free(p);
+    dtlsl__tls_ctx_free(ctx);
+}
+END_TEST
+
 START_TEST(ticket_keys_from_a_file_resume_across_contexts)
 {
     uint8_t keys[80];
@@ -466,6 +507,8 @@ main(void)
         alpn_lists_with_empty_or_long_names_are_refused,
         unknown_ciphers_are_refused,
         only_aead_ciphers_are_offered_by_default,
+        sessions_are_kept_for_their_ids_within_a_bound,
+        sessions_with_tickets_are_not_kept,
         ticket_keys_from_a_file_resume_across_contexts,
         ticket_keys_pass_from_one_context_to_the_next,
         a_ticket_key_file_of_another_size_is_refused,
