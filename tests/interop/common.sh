@@ -7,6 +7,7 @@
 # DTLSL_CLIENT_DIR                  where mbedtls_client and wolfssl_client are
 # DTLSL_REQUIRE_CLIENTS=1           what is missing is a failure
 # DTLSL_UNIT_ONLY=1                 do not run at all
+# DTLSL_LIMIT=30                    seconds that any one thing may take
 
 set -u
 
