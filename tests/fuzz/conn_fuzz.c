@@ -247,18 +247,70 @@ step(void)
     }
 }
 
+/* May a client have sent this behind its second ClientHello? */
+static int
+may_be_genuine(const dtlsl__message *m, int hello_incomplete)
+{
+    int asks = w.suite->asks;
+
+    if (m->offset + m->fragment_len > m->length)
+        return 0;
+    if (hello_incomplete)
+        return m->type == DTLSL__CLIENT_HELLO && m->seq == 1 &&
+               m->length <= 16384;
+    switch (m->type) {
+    case DTLSL__CLIENT_KEY_EXCHANGE:
+        return m->seq == 2 || (asks && m->seq == 3);
+    case DTLSL__CERTIFICATE:
+        return asks && m->seq == 2;
+    case DTLSL__CERTIFICATE_VERIFY:
+        return asks && m->seq == 4;
+    default:
+        return 0;
+    }
+}
+
+/* OpenSSL is shown nothing else. */
+static void
+check_taken(const dtlsl__record *record, int was_open, int hello_incomplete)
+{
+    const uint8_t *data = record->body;
+    size_t len = record->len;
+    dtlsl__message m;
+    int32_t n;
+
+    fuzz_check(record->version >> 8 == 0xfe && record->epoch <= 1);
+    if (record->epoch == 1) {
+        fuzz_check(len >= 16 && !hello_incomplete);
+        fuzz_check(record->type >= 20 && record->type <= 23);
+        return;
+    }
+    fuzz_check(!was_open && len > 0);
+    if (record->type == DTLSL__CHANGE_CIPHER_SPEC) {
+        fuzz_check(len == 1 && data[0] == 1 && !hello_incomplete);
+        return;
+    }
+    fuzz_check(record->type == DTLSL__HANDSHAKE);
+    for (; len > 0; data += n, len -= (size_t)n) {
+        n = dtlsl__message_read(&m, data, len);
+        fuzz_check(n > 0 && may_be_genuine(&m, hello_incomplete));
+    }
+}
+
 static void
 feed(const dtlsl__record *record, int authentic)
 {
     size_t bytes = w.out_bytes, count = w.out_count, data = w.n_data;
     int was_open = dtlsl__conn_is_open(w.conn);
-    int was_ended = w.ended;
+    int incomplete = dtlsl__conn_hello_incomplete(w.conn);
     int32_t taken;
 
     enter();
     taken = dtlsl__conn_feed(w.conn, record);
     leave();
-    fuzz_check(taken == 0 || (taken == 1 && !was_ended));
+    fuzz_check(taken == 0 || (taken == 1 && !w.ended));
+    if (taken)
+        check_taken(record, was_open, incomplete);
     if (taken && !authentic && record->epoch == 0 &&
         record->type == DTLSL__HANDSHAKE)
         w.forged = 1;

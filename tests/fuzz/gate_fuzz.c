@@ -9,7 +9,6 @@
 #include "record.h"
 #include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,6 +47,7 @@ typedef struct packet {
 } packet;
 
 static char secret_file[64];
+static int secret_fd;
 static SSL_CTX *ssl_ctx;
 
 static struct {
@@ -61,16 +61,15 @@ static struct {
     uint64_t judged;
 } g;
 
+/* In place: making the file anew would write it to the disk each time. */
 static void
 write_secret(uint8_t byte)
 {
     uint8_t secret[SECRET_LEN];
-    FILE *file = fopen(secret_file, "wb");
 
     memset(secret, byte, sizeof(secret));
-    fuzz_check(file != NULL);
-    fuzz_check(fwrite(secret, 1, sizeof(secret), file) == sizeof(secret));
-    fuzz_check(fclose(file) == 0);
+    fuzz_check(pwrite(secret_fd, secret, sizeof(secret), 0) ==
+               (ssize_t)sizeof(secret));
 }
 
 static void
@@ -82,11 +81,9 @@ remove_secret(void)
 static void
 make_once(void)
 {
-    int fd;
-
     strcpy(secret_file, "/tmp/gate_fuzz.XXXXXX");
-    fd = mkstemp(secret_file);
-    fuzz_check(fd >= 0 && fchmod(fd, 0600) == 0 && close(fd) == 0);
+    secret_fd = mkstemp(secret_file);
+    fuzz_check(secret_fd >= 0 && fchmod(secret_fd, 0600) == 0);
     atexit(remove_secret);
     ssl_ctx = SSL_CTX_new(DTLS_server_method());
     fuzz_check(ssl_ctx != NULL);
@@ -449,7 +446,7 @@ change_secret(fuzz_input *in)
     uint8_t byte = fuzz_byte(in);
 
     if (byte == 0xff)
-        fuzz_check(truncate(secret_file, 5) == 0);
+        fuzz_check(ftruncate(secret_fd, 5) == 0);
     else
         write_secret(byte);
     g.now.mono_ms += POLL_MS;
