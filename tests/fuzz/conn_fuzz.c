@@ -27,6 +27,7 @@ enum {
     ANSWER_MAX = 4096,
     ANSWER_DATAGRAMS_MAX = 8,
     STEPS_MAX = 16,
+    EARLY_MAX = 4,
     /* Fewer time-outs than end a handshake. */
     WAITS_MAX = 8
 };
@@ -99,6 +100,7 @@ static struct {
     size_t out_bytes; /* ever */
     size_t out_count;
     int own_error, lossy, waits;
+    int early; /* records taken before their keys */
     uint64_t clock;
     int ended;
     int forged;  /* a handshake record that is not the client's was taken */
@@ -282,6 +284,7 @@ check_taken(const dtlsl__record *record, int was_open, int hello_incomplete)
     fuzz_check(record->version >> 8 == 0xfe && record->epoch <= 1);
     if (record->epoch == 1) {
         fuzz_check(len >= 16 && !hello_incomplete);
+        fuzz_check(dtlsl__conn_change_seen(w.conn) || w.early++ < EARLY_MAX);
         fuzz_check(record->type >= 20 && record->type <= 23);
         return;
     }
