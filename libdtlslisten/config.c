@@ -119,6 +119,8 @@ static const definition options[] = {
      NUMBER(settings.max_conns_per_prefix, 0, 10000000)},
     {"mtu", "1232", "largest UDP payload in bytes, 256 to 65507",
      NUMBER(settings.mtu, 256, 65507)},
+    {"encrypt-then-mac", "0", "1: allow it to cipher suites with CBC",
+     NUMBER(settings.encrypt_then_mac, 0, 1)},
     {"workers", "1", "listeners that share one address, 1 to 64",
      NUMBER(settings.workers, 1, 64)},
     {"reuse-port", "0", "1: share the port with other processes",

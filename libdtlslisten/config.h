@@ -16,6 +16,7 @@ typedef struct dtlsl__settings {
     uint32_t max_handshakes;
     uint32_t max_conns_per_prefix; /* 0: no limit */
     uint32_t mtu;                  /* largest UDP payload, bytes */
+    uint32_t encrypt_then_mac;
     uint32_t workers;
     uint32_t reuse_port;
     uint32_t isolate;

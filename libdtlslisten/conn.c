@@ -172,7 +172,7 @@ make_ssl(dtlsl__conn *conn, SSL_CTX *ctx)
     }
     conn->host.counters->n[DTLSL__N_SSL_NEW]++;
     SSL_set_bio(conn->ssl, bio, bio);
-    dtlsl__tls_prepare(conn->ssl);
+    dtlsl__tls_prepare(conn->ssl, conn->host.encrypt_then_mac);
     return DTLSL_OK;
 }
 

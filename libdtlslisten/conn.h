@@ -20,6 +20,7 @@ typedef struct dtlsl__conn_host {
     uint8_t *scratch; /* DTLSL__RECORD_HEADER + DTLSL__RECORD_MAX bytes */
     dtlsl_listener *listener; /* for dtlsl_conn_of_ssl */
     uint64_t id;
+    int encrypt_then_mac; /* allowed */
 } dtlsl__conn_host;
 
 /* What dtlsl__conn_step found. */

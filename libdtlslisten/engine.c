@@ -104,13 +104,17 @@ tell_end(dtlsl__engine *engine)
 
 /* Accepting */
 
-/* The half-open session that a new handshake of its peer replaces. */
+/* The session that a new handshake of its peer replaces at once: a half-open
+ * one, and where encrypt-then-MAC is allowed, an open one. With that, a record
+ * of the one would end the other. */
 static dtlsl__session *
-replaced(dtlsl__session *old)
+replaced(const dtlsl__engine *engine, dtlsl__session *old)
 {
     if (old == NULL || old->successor != NULL)
         return old == NULL ? NULL : old->successor;
-    return old->state == DTLSL__OPEN ? NULL : old;
+    return old->state != DTLSL__OPEN || engine->settings->encrypt_then_mac
+               ? old
+               : NULL;
 }
 
 /* May this peer have a session? What it replaces makes the room. */
@@ -120,14 +124,14 @@ limit(dtlsl__engine *engine, const dtlsl_path *path)
     dtlsl__session *old = dtlsl__peers_find(&engine->peers, path);
     const dtlsl__settings *settings = engine->settings;
     dtlsl__peers *peers = &engine->peers;
-    dtlsl__session *victim;
+    dtlsl__session *gone = replaced(engine, old), *victim;
     int32_t refused;
 
     if (engine->stopping)
         return DTLSL__N_DROP_STOPPING;
     if (engine->accepts >= ACCEPTS)
         return DTLSL__N_DROP_RATION;
-    if (replaced(old) != NULL)
+    if (gone != NULL && gone->state != DTLSL__OPEN)
         return 0;
     if (old == NULL && peers->n_sessions >= settings->max_conns)
         return DTLSL__N_DROP_MAX_CONNS;
@@ -150,9 +154,11 @@ add_session(dtlsl__engine *engine, const dtlsl__datagram *datagram,
 {
     dtlsl__session *old = dtlsl__peers_find(&engine->peers, &datagram->path);
     dtlsl__session *session;
-    dtlsl__session *gone = replaced(old);
+    dtlsl__session *gone = replaced(engine, old);
 
     if (gone != NULL) {
+        if (gone->state == DTLSL__OPEN)
+            count(engine, DTLSL__N_REPLACED);
         /* a late copy of its ClientHello must not replace the newer one */
         dtlsl__peers_spend(&engine->peers, gone, engine->now.mono_ms);
         dtlsl__engine_give_up(engine, gone, DTLSL_CLOSE_REPLACED,
@@ -233,9 +239,13 @@ static void
 start_session(dtlsl__engine *engine)
 {
     dtlsl__session *session = engine->accepted;
-    dtlsl__conn_host host = {dtlsl__engine_reserve, engine,
-                             &engine->counters,     engine->scratch,
-                             engine->listener,      session->id};
+    dtlsl__conn_host host = {dtlsl__engine_reserve,
+                             engine,
+                             &engine->counters,
+                             engine->scratch,
+                             engine->listener,
+                             session->id,
+                             (int)engine->settings->encrypt_then_mac};
     uint32_t overhead = dtlsl__address_is_v4(session->path.peer) ? 28 : 48;
     int32_t err;
 

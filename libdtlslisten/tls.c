@@ -400,15 +400,16 @@ set_session_id_context(SSL *ssl)
 }
 
 void
-dtlsl__tls_prepare(struct ssl_st *ssl)
+dtlsl__tls_prepare(struct ssl_st *ssl, int encrypt_then_mac)
 {
+    uint64_t without = encrypt_then_mac ? 0 : SSL_OP_NO_ENCRYPT_THEN_MAC;
     long max = SSL_get_max_proto_version(ssl);
     int verifies = (SSL_get_verify_mode(ssl) & SSL_VERIFY_PEER) != 0;
 
     /* Newer versions of DTLS have smaller numbers; 0 is the newest. */
     if (max < DTLS1_2_VERSION)
         SSL_set_max_proto_version(ssl, DTLS1_2_VERSION);
-    SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_ENCRYPT_THEN_MAC);
+    SSL_set_options(ssl, SSL_OP_NO_RENEGOTIATION | without);
     if (!verifies)
         SSL_set_max_cert_list(ssl, 1024);
     else if (!dtlsl__tls_ctx_is_ours(SSL_get_SSL_CTX(ssl)))

@@ -80,9 +80,9 @@ int32_t dtlsl__tls_listen(struct ssl_st *ssl, const uint8_t *record,
                           size_t len);
 
 /* What our own connections need on a fresh SSL, also of a user's SSL_CTX:
- * DTLS 1.2 at most, no renegotiation, no encrypt-then-MAC, session id
- * context if none, small max_cert_list without client certificates. */
-void dtlsl__tls_prepare(struct ssl_st *ssl);
+ * DTLS 1.2 at most, no renegotiation, no encrypt-then-MAC unless it is
+ * allowed, session id context if none, small max_cert_list without client certificates. */
+void dtlsl__tls_prepare(struct ssl_st *ssl, int encrypt_then_mac);
 
 /* dtlsl_libssl_outdated for the OpenSSL_version_num() of any libssl. */
 int32_t dtlsl__tls_outdated(unsigned long version, const char **text);

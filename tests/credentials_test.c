@@ -102,7 +102,7 @@ START_TEST(a_ca_file_demands_a_certificate_that_it_signed)
     for (int i = 0; i < 3; i++) {
         pair *p = pair_new(ctx, 1232);
 
-        dtlsl__tls_prepare(p->server.ssl);
+        dtlsl__tls_prepare(p->server.ssl, 0);
         if (given[i] != NULL) {
             SSL_use_certificate(p->client.ssl, given[i]->cert);
             SSL_use_PrivateKey(p->client.ssl, given[i]->key);

@@ -477,7 +477,8 @@ main(void)
         a_path_of_1280_bytes_by_ipv6_costs_three_timeouts,
         an_mtu_that_fits_the_path_costs_nothing,
     };
-    Suite *suite = test_suite("flight", tests, sizeof(tests) / sizeof(tests[0]));
+    Suite *suite =
+        test_suite("flight", tests, sizeof(tests) / sizeof(tests[0]));
     TCase *loop = tcase_create("each datagram");
 
     tcase_set_timeout(loop, 120);

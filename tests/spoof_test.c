@@ -371,7 +371,7 @@ END_TEST
 /* CBC: one spoofed record ends a session with encrypt-then-MAC. */
 
 static world *
-world_of_cbc(void)
+world_of_cbc(const char *encrypt_then_mac)
 {
     world *w = calloc(1, sizeof(*w));
     SSL_CTX *ctx = SSL_CTX_new(DTLS_server_method());
@@ -386,6 +386,9 @@ world_of_cbc(void)
                      1);
     ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
     ck_assert_int_eq(dtlsl_config_set_ssl_ctx(config, ctx), DTLSL_OK);
+    ck_assert_int_eq(
+        dtlsl_config_set(config, "encrypt-then-mac", encrypt_then_mac),
+        DTLSL_OK);
     SSL_CTX_free(ctx);
     world_start(w, config);
     identity_free(&id);
@@ -395,7 +398,7 @@ world_of_cbc(void)
 START_TEST(no_spoofed_record_ends_a_session_with_cbc)
 {
     client_options options = {.ciphers = "ECDHE-ECDSA-AES128-SHA256"};
-    world *w = world_of_cbc();
+    world *w = world_of_cbc("0");
     client *c = world_client(w, &options);
     uint8_t body[200] = {7}, record[256];
 
@@ -415,7 +418,7 @@ END_TEST
 START_TEST(a_client_with_cbc_comes_back)
 {
     client_options options = {.ciphers = "ECDHE-ECDSA-AES128-SHA256"};
-    world *w = world_of_cbc();
+    world *w = world_of_cbc("0");
     client *a = world_client(w, &options), *b;
     uint8_t hello[HELLO_ROOM];
     packet held[WORLD_HELD];
@@ -432,6 +435,51 @@ START_TEST(a_client_with_cbc_comes_back)
     world_check_echo(w, b, "x");
     ck_assert_int_eq(world_find(w, DTLSL_EVENT_CLOSE)->status,
                      DTLSL_CLOSE_REPLACED);
+    world_free(w);
+}
+END_TEST
+
+/* Who asks for encrypt-then-MAC gets it, with what it costs. */
+START_TEST(a_spoofed_record_ends_a_session_with_encrypt_then_mac)
+{
+    client_options options = {.ciphers = "ECDHE-ECDSA-AES128-SHA256"};
+    world *w = world_of_cbc("1");
+    uint8_t body[64] = {7}, record[128];
+
+    world_connect(w, world_client(w, &options));
+    world_input(w, &w->path[0], record,
+                make_record(record, 23, 1, 50, body, sizeof(body)));
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_CLOSE), 1);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+/* Records of the old session would end the new one: it goes first. */
+START_TEST(with_encrypt_then_mac_a_valid_cookie_ends_the_old_session)
+{
+    client_options options = {.ciphers = "ECDHE-ECDSA-AES128-SHA256"};
+    world *w = world_of_cbc("1");
+    client *a = world_client(w, &options), *b;
+    uint8_t hello[HELLO_ROOM];
+    uint64_t old = world_connect(w, a);
+    packet held[WORLD_HELD];
+    size_t n;
+
+    b = world_client_at(w, &options, &w->path[0]);
+    world_accept(w, b, hello);
+    ck_assert_uint_eq(world_find(w, DTLSL_EVENT_CLOSE)->conn, old);
+    ck_assert_int_eq(world_find(w, DTLSL_EVENT_CLOSE)->status,
+                     DTLSL_CLOSE_REPLACED);
+    n = world_hold(b, held);
+    world_drop_client(w, a);
+    world_release(w, &w->path[0], held, n);
+    world_connect(w, b);
+    world_check_echo(w, b, "x");
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_OPEN), 2);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_CLOSE), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_REPLACED), 1);
+    world_check_sums(w);
     world_free(w);
 }
 END_TEST
@@ -798,6 +846,8 @@ main(void)
         a_text_without_an_alert_names_none,
         no_spoofed_record_ends_a_session_with_cbc,
         a_client_with_cbc_comes_back,
+        a_spoofed_record_ends_a_session_with_encrypt_then_mac,
+        with_encrypt_then_mac_a_valid_cookie_ends_the_old_session,
         records_too_short_for_the_suite_never_reach_openssl,
         a_spoofed_change_lets_no_more_early_records_in,
         the_fragment_bomb_pins_no_memory,

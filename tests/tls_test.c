@@ -554,7 +554,9 @@ START_TEST(prepare_hardens_an_ssl_of_the_users_ctx)
     SSL *ssl = SSL_new(ctx);
     uint64_t options;
 
-    dtlsl__tls_prepare(ssl);
+    dtlsl__tls_prepare(ssl, 1);
+    ck_assert(!(SSL_get_options(ssl) & SSL_OP_NO_ENCRYPT_THEN_MAC));
+    dtlsl__tls_prepare(ssl, 0);
     options = SSL_get_options(ssl);
     ck_assert(options & SSL_OP_NO_RENEGOTIATION);
     ck_assert(options & SSL_OP_NO_ENCRYPT_THEN_MAC);
@@ -578,7 +580,7 @@ START_TEST(prepare_gives_a_session_id_context_where_clients_are_verified)
     SSL_CTX_use_PrivateKey(ctx, own.key);
     SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, accept_all);
     p = pair_new(ctx, 1232);
-    dtlsl__tls_prepare(p->server.ssl);
+    dtlsl__tls_prepare(p->server.ssl, 0);
     ck_assert_int_gt(SSL_get_max_cert_list(p->server.ssl), 1024);
     ck_assert(handshake(p));
     SSL_SESSION_get0_id_context(SSL_get_session(p->server.ssl), &len);
