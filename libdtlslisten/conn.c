@@ -538,8 +538,9 @@ dtlsl__conn_hello_incomplete(const dtlsl__conn *conn)
 int
 dtlsl__conn_change_seen(const dtlsl__conn *conn)
 {
-    /* a spoofed ChangeCipherSpec that OpenSSL dropped does not count */
-    return conn->open || SSL_get_state(conn->ssl) == TLS_ST_SR_CHANGE;
+    /* A spoofed ChangeCipherSpec that OpenSSL dropped does not count. The
+     * name of TLS_ST_SR_CHANGE, as libssl 3.2 gave its states new numbers. */
+    return conn->open || strcmp(SSL_state_string(conn->ssl), "TRCCS") == 0;
 }
 
 int
