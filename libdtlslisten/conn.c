@@ -72,23 +72,53 @@ renumber_output(dtlsl__conn *conn, uint8_t *datagram, size_t len)
     }
 }
 
+static void
+write_records(dtlsl__conn *conn, const uint8_t *data, size_t len)
+{
+    uint8_t *room = conn->host.reserve(conn->host.ctx, len);
+
+    if (room == NULL) {
+        conn->host.counters->n[DTLSL__N_SEND_DROPPED]++;
+        return;
+    }
+    memcpy(room, data, len);
+    renumber_output(conn, room, len);
+}
+
+/* Bytes of the records that fill one datagram. */
+static size_t
+fill_datagram(const dtlsl__conn *conn, const uint8_t *data, size_t len)
+{
+    dtlsl__record record;
+    size_t filled = 0;
+    int32_t n;
+
+    if (len <= conn->io.mtu)
+        return len;
+    while ((n = dtlsl__record_read(&record, data + filled, len - filled)) >
+               0 &&
+           (filled == 0 || filled + (size_t)n <= conn->io.mtu))
+        filled += (size_t)n;
+    return filled == 0 ? len : filled;
+}
+
+/* OpenSSL forgets nonce and tag when it asks whether Finished still fits
+ * behind what else is in its flight. */
 static int32_t
 write_datagram(void *ctx, const uint8_t *data, size_t len)
 {
     dtlsl__conn *conn = ctx;
-    uint8_t *room = conn->host.reserve(conn->host.ctx, len);
     dtlsl__record first;
+    size_t n;
 
     if (!conn->out_known && dtlsl__record_read(&first, data, len) > 0) {
         conn->out_delta = conn->hello_seq - first.seq;
         conn->out_known = 1;
     }
-    if (room == NULL) {
-        conn->host.counters->n[DTLSL__N_SEND_DROPPED]++;
-        return 1;
+    for (; len > 0; data += n, len -= n) {
+        n = fill_datagram(conn, data, len);
+        write_records(conn, data, n);
     }
-    memcpy(room, data, len);
-    renumber_output(conn, room, len);
     return 1;
 }
 

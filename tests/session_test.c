@@ -63,6 +63,21 @@ START_TEST(a_datagram_above_the_mtu_is_too_big)
 }
 END_TEST
 
+/* OpenSSL does not count all of Finished when it packs the last flight. */
+START_TEST(no_flight_is_longer_than_mtu)
+{
+    char option[16];
+
+    for (unsigned mtu = 256; mtu < 400; mtu += 4) {
+        snprintf(option, sizeof(option), "mtu=%u", mtu);
+        world *w = world_new(option);
+        world_connect(w, world_client(w, NULL));
+        ck_assert_uint_le(w->longest_sent, mtu);
+        world_free(w);
+    }
+}
+END_TEST
+
 START_TEST(ids_that_are_gone_are_noconn_everywhere)
 {
     world *w = world_new(NULL);
@@ -758,6 +773,7 @@ int
 main(void)
 {
     const TTest *const tests[] = {
+        no_flight_is_longer_than_mtu,
         a_datagram_above_the_mtu_is_too_big,
         ids_that_are_gone_are_noconn_everywhere,
         a_full_arena_is_busy_then_one_writable,
