@@ -116,6 +116,7 @@ typedef struct sim_plan {
     uint32_t calm_ms;
     uint32_t batch;    /* datagrams in one, at most */
     uint32_t blocks;   /* permille of flushes that find a full socket */
+    uint32_t block_ms; /* how long it may stay full */
     uint32_t interval; /* between a client's messages */
     uint32_t hosts;    /* peers per address */
     uint32_t budget;   /* messages of a client in the chaos */
@@ -158,7 +159,7 @@ typedef struct sim {
     uint64_t n_heard;
     sim_tag tag[SIM_OUTPUTS];
     size_t n_tags;
-    uint64_t blocked_until;
+    uint64_t blocked_until; /* the socket takes nothing before */
     uint32_t batch_left, batch_accepts;
     uint64_t batch_ms;
     uint64_t busy_rounds;

@@ -58,11 +58,13 @@ check_age(sim *s, uint64_t id)
                 : conn->heard + s->plan.idle_timeout;
     if (conn->state == SIM_OPEN && s->plan.idle_timeout == 0)
         return;
+    if (now < s->blocked_until)
+        return;
     if (now > limit)
         sim_fail(s, conn->peer, "no connection outlives its deadline",
                  "connection %llu should have ended at %llu",
                  (unsigned long long)id, (unsigned long long)limit);
-    if (sim_server_due(s) > limit && s->now.mono_ms >= s->blocked_until)
+    if (sim_server_due(s) > limit)
         sim_fail(s, conn->peer, "the next deadline is the nearest",
                  "%llu, but connection %llu ends at %llu",
                  (unsigned long long)sim_server_due(s), (unsigned long long)id,

@@ -26,7 +26,8 @@ enum {
 enum {
     SIM_COPY = 1,
     SIM_CORRUPT = 2,
-    SIM_FORGED = 4 /* not sent by whose address it has */
+    SIM_FORGED = 4, /* not sent by whose address it has */
+    SIM_BOLD = 8    /* and may disturb a handshake */
 };
 
 /* What kept a link's handshake from going through at once. */

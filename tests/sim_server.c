@@ -164,7 +164,8 @@ sim_server_flush(sim *s)
         return;
     if (n > 0 && !s->calm && sim_chance(&s->random, s->plan.blocks)) {
         take = sim_below(&s->random, (uint32_t)n);
-        s->blocked_until = s->now.mono_ms + 1 + sim_below(&s->random, 20);
+        s->blocked_until =
+            s->now.mono_ms + 1 + sim_below(&s->random, s->plan.block_ms);
         sim_network_wake(&s->net, SIM_SOCKET, SIM_NOBODY, s->blocked_until);
     }
     for (size_t i = 0; i < take; i++)
@@ -449,13 +450,15 @@ sim_server_input(sim *s, const sim_event *event)
 
 /* Time */
 
+/* Behind a full socket the engine has no room to do what is due. */
 uint64_t
 sim_server_due(const sim *s)
 {
-    if (s->now.mono_ms < s->blocked_until &&
-        dtlsl__engine_output_low(s->engine))
+    uint64_t due = dtlsl__engine_deadline(s->engine), now = s->now.mono_ms;
+
+    if (now < s->blocked_until && dtlsl__engine_output_low(s->engine))
         return s->blocked_until;
-    return dtlsl__engine_deadline(s->engine);
+    return due < now && now <= s->blocked_until ? now : due;
 }
 
 /* What finds no room stays due. */

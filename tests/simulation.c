@@ -96,6 +96,9 @@ plan_peers(sim *s)
     p->calm_ms = CALM_MS;
     p->batch = ONE_OF(s, 1, 8, 64);
     p->blocks = ONE_OF(s, 0, 0, 20, 300);
+    p->block_ms = ONE_OF(s, 20, 20, 2000);
+    if (p->block_ms > 20)
+        p->blocks /= 4;
     p->interval = ONE_OF(s, 800, 3000, 6000);
     p->hosts = ONE_OF(s, 1, 4, 50);
     p->ipv6 = ONE_OF(s, 0, 300, 1000);
@@ -266,14 +269,23 @@ batch_is_over(const sim *s)
            next->at != s->now.mono_ms;
 }
 
+/* Plaintext that is not of the client of now; its own is as good as a copy. */
+static void
+note_strange_plaintext(sim *s, const sim_event *e)
+{
+    if (e->peer == SIM_NOBODY || e->life == s->peer[e->peer].life->number ||
+        !sim_is_plaintext(e->data, e->len))
+        return;
+    if (e->flags & SIM_BOLD)
+        sim_disturb(&s->net, e->peer, SIM_D_FORGED);
+    else if (!(e->flags & SIM_FORGED))
+        sim_disturb(&s->net, e->peer, SIM_D_OLD);
+}
+
 static void
 reach_server(sim *s, const sim_event *e)
 {
-    const sim_peer *p = e->peer == SIM_NOBODY ? NULL : &s->peer[e->peer];
-
-    if (p != NULL && e->life != p->life->number && !(e->flags & SIM_FORGED) &&
-        sim_is_plaintext(e->data, e->len))
-        sim_disturb(&s->net, e->peer, SIM_D_OLD);
+    note_strange_plaintext(s, e);
     sim_server_input(s, e);
     sim_check_step(s);
     if (batch_is_over(s))
