@@ -68,12 +68,10 @@ tag_of_session(sim *s, uint32_t peer)
 static void
 check_number(sim *s, uint32_t peer, const uint8_t *data, size_t len)
 {
-    int is_request =
-        sim_is_plaintext(data, len) && data[13] == DTLSL__HELLO_VERIFY_REQUEST;
-
-    if (peer == SIM_NOBODY || s->peer[peer].half == 0)
-        return;
-    if (!is_request)
+    if (peer == SIM_NOBODY || s->peer[peer].half == 0 ||
+        !sim_is_plaintext(data, len))
+        return; /* what is protected may be of the one before */
+    if (data[13] != DTLSL__HELLO_VERIFY_REQUEST)
         s->conn[s->peer[peer].half].spoke = s->now.mono_ms;
     else if (s->input->flags & SIM_FORGED &&
              dtlsl__get48(data + 5) > FAR_AHEAD)
