@@ -2,7 +2,8 @@
  * The simulation: one engine, many peers, a network, one thread, and time in
  * our hands. Modules: sim_network (what is under way), sim_peer (clients),
  * sim_attack (liars), sim_server (the engine and what must hold after each
- * call of it), sim_message (the application's datagrams). */
+ * call of it), sim_events (the server's application), sim_check (what must
+ * hold at any time), sim_message (the application's datagrams). */
 #ifndef DTLSL_SIM_H
 #define DTLSL_SIM_H
 
@@ -66,7 +67,6 @@ typedef struct sim_peer {
     uint8_t hello[SIM_DATAGRAM_MAX]; /* its last one with a cookie */
     size_t hello_len;
     uint32_t hello_life;
-    uint32_t n_accepted;
     uint64_t opened_lives, goodbye_lives, failed_lives; /* sets */
     uint64_t gone_on_lives; /* sent more than ClientHellos */
 } sim_peer;
@@ -74,14 +74,12 @@ typedef struct sim_peer {
 enum {
     SIM_O_LONG_HELLO = 1, /* sent in fragments */
     SIM_O_RESUMES = 2,
-    SIM_O_PSK = 4,
-    SIM_O_SMALL_PATH = 8, /* and does not know it */
+    SIM_O_PSK = 4
 };
 
 /* What the server's application knows of a connection. */
 enum {
     SIM_UNSEEN,
-    SIM_ASKED, /* HELLO was told */
     SIM_HALF,
     SIM_OPEN,
     SIM_ENDED
@@ -119,16 +117,14 @@ typedef struct sim_plan {
     uint32_t block_ms; /* how long it may stay full */
     uint32_t interval; /* between a client's messages */
     uint32_t hosts;    /* peers per address */
-    uint32_t budget;   /* messages of a client in the chaos */
-    uint32_t ipv6, resumes, long_hello, small_path;    /* permille */
-    uint32_t psk, client_certs, events_hello, curious; /* yes or no */
+    uint32_t ipv6, resumes, long_hello, small_path; /* permille */
+    uint32_t psk, client_certs, events_hello;       /* yes or no */
     uint32_t handshake_timeout, idle_timeout, max_handshakes, max_conns;
     uint32_t max_per_prefix, mtu;
 } sim_plan;
 
 typedef struct sim {
     uint64_t seed;
-    int verbose;
     sim_random random;
     sim_plan plan;
     sim_network net;
@@ -162,7 +158,6 @@ typedef struct sim {
     uint64_t blocked_until; /* the socket takes nothing before */
     uint32_t batch_left, batch_accepts;
     uint64_t batch_ms;
-    uint64_t busy_rounds;
 
     /* the datagram at work */
     const sim_event *input;

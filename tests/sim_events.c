@@ -77,7 +77,6 @@ sim_conn_accepted(sim *s, uint64_t id, const sim_event *input)
                        .spoke = s->input_outputs > 0 ? s->now.mono_ms : 0};
     s->n_conns = id;
     p->half = id;
-    p->n_accepted++;
     s->n_half++;
     s->host_half[p->host]++;
     s->host_all[p->host]++;
