@@ -153,6 +153,10 @@ check_connected(sim *s, uint32_t peer)
     if (!sim_peer_is_keen(s, p) ||
         (p->refused_at != 0 && p->refused_at + RECENT >= now))
         return;
+    /* A HelloVerifyRequest for the client before it misleads it for good. */
+    if (life->client != NULL && !client_is_open(life->client) &&
+        s->net.link[peer].disturbed & SIM_D_OLD)
+        return;
     if (life->client == NULL || !client_is_open(life->client) ||
         life->answered + RECENT < now)
         sim_fail(s, peer, "in the calm everybody connects",
