@@ -179,7 +179,7 @@ advance_handshake(dtlsl__conn *conn)
 
     conn->min_protected = shortest_record(conn->ssl);
     if (result == 1) {
-        conn->open = 1;
+        conn->open = conn->progressed = 1;
         conn->reading = 1;
         return DTLSL__STEP_OPEN;
     }
@@ -301,6 +301,9 @@ message_fits(const dtlsl__conn *conn, const dtlsl__message *message)
         return 0;
     if (is_hello != dtlsl__conn_hello_incomplete(conn))
         return 0;
+    /* a resumed handshake has no other plaintext message of the client's */
+    if (!is_hello && SSL_session_reused(conn->ssl))
+        return 0;
     switch (message->type) {
     case DTLSL__CLIENT_HELLO:
         return message->seq == 1;
@@ -393,12 +396,13 @@ renumber_input(dtlsl__conn *conn, const dtlsl__record *record)
 }
 
 /* Does it show that the peer went on after its ClientHello? Anybody can forge
- * a protected record that waits for keys, or a ChangeCipherSpec. */
+ * a ChangeCipherSpec, with which a resumed handshake has its keys, or a
+ * protected record. */
 static int
 is_progress(const dtlsl__conn *conn, const dtlsl__record *record)
 {
     if (record->epoch != 0)
-        return dtlsl__conn_change_seen(conn);
+        return dtlsl__conn_change_seen(conn) && !SSL_session_reused(conn->ssl);
     return record->type == DTLSL__HANDSHAKE &&
            !dtlsl__conn_hello_incomplete(conn);
 }

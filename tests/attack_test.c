@@ -206,6 +206,47 @@ START_TEST(forged_records_do_not_use_up_a_hello)
 }
 END_TEST
 
+/* There the forged ChangeCipherSpec is taken, and keys are there at once. */
+START_TEST(forged_records_do_not_use_up_a_hello_that_resumes)
+{
+    world *w = world_new("handshake-timeout-ms=2000");
+    client *c = world_client(w, NULL);
+    client_options options = {.session = NULL};
+    uint8_t hello[HELLO_ROOM], record[64], junk[40] = {1};
+    uint64_t copies;
+    size_t len;
+
+    world_connect(w, c);
+    options.session = SSL_get1_session(client_ssl(c));
+    client_shutdown(c);
+    world_pump(w);
+    world_drop_client(w, c);
+    c = world_client(w, &options);
+    len = world_second_hello(w, c, hello);
+    w->lose = WORLD_HELD;
+    world_input(w, &w->path[0], hello, len);
+    world_input(w, &w->path[0], record,
+                make_record(record, 20, 0, 7, junk, 1));
+    world_input(w, &w->path[0], record,
+                make_record(record, 22, 1, 7, junk, sizeof(junk)));
+    world_wait(w, 2000);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), 1);
+    w->lose = 0;
+    world_input(w, &w->path[0], hello, len);
+    world_connect(w, c);
+    ck_assert(SSL_session_reused(client_ssl(c)));
+    copies = world_counter(w, DTLSL__N_DROP_DUPLICATE);
+    world_input(w, &w->path[0], hello, len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_DUPLICATE), copies + 1);
+    client_shutdown(c);
+    world_pump(w);
+    world_input(w, &w->path[0], hello, len); /* a real one uses it up */
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_REPLAYED), 1);
+    SSL_SESSION_free(options.session);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_cookie_is_good_for_one_address)
 {
     world *w = world_new(NULL);
@@ -593,6 +634,7 @@ main(void)
         a_second_hello_is_good_once,
         an_unused_hello_is_good_again,
         forged_records_do_not_use_up_a_hello,
+        forged_records_do_not_use_up_a_hello_that_resumes,
         a_cookie_is_good_for_one_address,
         bad_cookies_are_answered_within_a_budget,
         four_accepts_a_batch_and_no_more,

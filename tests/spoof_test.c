@@ -202,6 +202,8 @@ handshake_with(world *w, const client_options *options, const spoof *s,
     ck_assert_uint_eq(world_counter(w, DTLSL__N_SSL_NEW), made + 1);
     ck_assert_uint_eq(w->n_events, 2); /* OPEN and DATA */
     world_check_sums(w);
+    if (options != NULL && options->session != NULL)
+        ck_assert(SSL_session_reused(client_ssl(c)));
     client_shutdown(c);
     world_pump(w);
     world_drop_client(w, c);
@@ -256,6 +258,30 @@ START_TEST(spoofed_records_do_not_stop_a_client_with_a_certificate)
                                (i + (size_t)position) % N_NUMBERS, position);
     world_free(w);
     identity_free(&me);
+}
+END_TEST
+
+/* It has no message in the clear behind its ClientHello: also what is in its
+ * place in a full handshake is forged. */
+START_TEST(spoofed_records_do_not_stop_a_resumed_handshake)
+{
+    static const spoof forged = {
+        "key exchange", 22, 0, MESSAGE(16, 1, 2, 0, 1), 13, 0, 0};
+    client_options options = {.session = NULL};
+    world *w = world_new(NULL);
+    client *c = world_client(w, NULL);
+
+    world_connect(w, c);
+    options.session = SSL_get1_session(client_ssl(c));
+    client_shutdown(c);
+    world_pump(w);
+    world_drop_client(w, c);
+    for (size_t i = 0; i <= N_SPOOFS; i++)
+        for (int position = HALF_OPEN; position <= OPEN; position++)
+            handshake_with(w, &options, i < N_SPOOFS ? &spoofs[i] : &forged,
+                           (i + (size_t)position) % N_NUMBERS, position);
+    SSL_SESSION_free(options.session);
+    world_free(w);
 }
 END_TEST
 
@@ -839,6 +865,7 @@ main(void)
 {
     const TTest *const tests[] = {
         spoofed_records_do_not_stop_a_client_with_a_certificate,
+        spoofed_records_do_not_stop_a_resumed_handshake,
         five_random_spoofs_stop_no_honest_handshake,
         a_forged_key_exchange_in_its_place_ends_the_handshake,
         a_forged_certificate_in_its_place_ends_the_handshake,
