@@ -456,6 +456,11 @@ read_plaintext(dtlsl__conn *conn, uint8_t *plain, size_t cap, size_t *len)
     conn->io.in = NULL;
     if (examine(conn, result))
         return DTLSL__STEP_END;
+    /* it refused a whole ClientHello by now; of parts it would keep many */
+    if (SSL_in_init(conn->ssl)) {
+        end(conn, DTLSL_CLOSE_TLS, "part of a renegotiation");
+        return DTLSL__STEP_END;
+    }
     if (fresh)
         conn->bare = (uint8_t)SSL_free_buffers(conn->ssl);
     return DTLSL__STEP_DONE;

@@ -3,6 +3,7 @@
  * peers do not notice: junk, copies, limits. rehandshake_test.c has clients
  * that come back, spoof_test.c spoofed records. */
 #include "record.h"
+#include "fuzz/conn_fuzz_seal.h"
 #include "test.h"
 #include "world.h"
 
@@ -618,6 +619,66 @@ START_TEST(many_retransmissions_at_once_lose_none)
 }
 END_TEST
 
+/* Renegotiation */
+
+/* A handshake record in the place of the client's next one, encrypted. */
+static void
+send_handshake(world *w, client *c, const uint8_t *message, size_t len)
+{
+    uint8_t record[256];
+    packet p;
+
+    ck_assert_int_eq(client_write(c, "x", 1), 1);
+    ck_assert_int_eq(client_take(c, &p), 1);
+    memcpy(record, p.data, DTLSL__RECORD_HEADER);
+    record[0] = DTLSL__HANDSHAKE;
+    world_input(w, &w->path[0], record,
+                seal(client_ssl(c), record, message, len));
+    packet_free(&p);
+}
+
+/* OpenSSL would keep 16 KB for each of eight messages, with client
+ * certificates 100 KB, and wait for the rest. */
+START_TEST(parts_of_a_renegotiation_end_a_session)
+{
+    client_options options = {.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"};
+
+    for (uint16_t seq = 2; seq < 16; seq++) {
+        world *w = world_new(NULL);
+        client *c = world_client(w, &options);
+        uint8_t part[64];
+        size_t len = make_message(part, 0, 1, seq, 16000, 5, 1);
+
+        world_connect(w, c);
+        send_handshake(w, c, part + DTLSL__RECORD_HEADER,
+                       len - DTLSL__RECORD_HEADER);
+        ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_CLOSE), 1);
+        ck_assert_int_eq(world_find(w, DTLSL_EVENT_CLOSE)->status,
+                         DTLSL_CLOSE_TLS);
+        world_check_sums(w);
+        world_free(w);
+    }
+}
+END_TEST
+
+/* The server's warning comes first, then the client's alert: it is OpenSSL
+ * that gives up at the warning. */
+START_TEST(a_whole_renegotiation_is_refused_by_a_warning)
+{
+    world *w = world_new(NULL);
+    client *c = world_client(w, NULL);
+
+    world_connect(w, c);
+    ck_assert_int_eq(SSL_renegotiate(client_ssl(c)), 1);
+    client_step(c);
+    world_pump(w);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_CLOSE), 1);
+    ck_assert_int_eq(world_find(w, DTLSL_EVENT_CLOSE)->status,
+                     DTLSL_CLOSE_ALERT);
+    world_free(w);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -646,6 +707,8 @@ main(void)
         a_prefix_of_ipv6_is_64_bits_and_48_a_wider_one,
         connections_per_prefix_count_when_it_is_crowded,
         open_connections_are_never_evicted,
+        parts_of_a_renegotiation_end_a_session,
+        a_whole_renegotiation_is_refused_by_a_warning,
     };
 
     return test_main(
