@@ -172,11 +172,27 @@ shortest_record(const SSL *ssl)
                                                         : MIN_PROTECTED;
 }
 
+/* What may be longer than that is behind, or will not come: OpenSSL takes
+ * memory for any message by this limit, also for encrypted ones. The states
+ * have these names in any libssl, unlike their numbers; a resumed handshake
+ * waits in the last. */
+static void
+limit_messages(SSL *ssl)
+{
+    static const char *const states[] = {"TRCC", "TRCKE", "TRCV", "TRCCS",
+                                         "TWFIN"};
+
+    for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+        if (strcmp(SSL_state_string(ssl), states[i]) == 0)
+            SSL_set_max_cert_list(ssl, 1024);
+}
+
 static int32_t
 advance_handshake(dtlsl__conn *conn)
 {
     int result = SSL_accept(conn->ssl);
 
+    limit_messages(conn->ssl);
     conn->min_protected = shortest_record(conn->ssl);
     if (result == 1) {
         conn->open = conn->progressed = 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * Spoofed records: half-open handshakes and living sessions go on, and memory
  * stays where it was. */
+#include "fuzz/conn_fuzz_seal.h"
 #include "test.h"
 #include "world.h"
 #include <malloc.h>
@@ -634,6 +635,50 @@ START_TEST(fragments_for_certificates_pin_one_certificate_of_memory)
 }
 END_TEST
 
+/* Who went on to its ChangeCipherSpec can encrypt: OpenSSL keeps eleven
+ * messages, none of them longer than a record. */
+START_TEST(encrypted_fragments_pin_no_certificate_of_memory)
+{
+    identity me;
+    world *w = world_of_certificates(&me);
+    client_options options = {.identity = &me,
+                              .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"};
+    client *c = world_client(w, &options);
+    uint8_t hello[HELLO_ROOM], part[64], sealed[128];
+    struct mallinfo2 before, after;
+    packet held[WORLD_HELD];
+    dtlsl__record record;
+    size_t n, len = 0;
+
+    world_accept(w, c, hello);
+    n = world_hold(c, held);
+    for (size_t i = 0; i < n; i++) {
+        size_t at = 0;
+        while (dtlsl__record_read(&record, held[i].data + at,
+                                  held[i].len - at) > 0) {
+            len = DTLSL__RECORD_HEADER + record.len;
+            if (record.epoch == 0)
+                world_input(w, &w->path[0], held[i].data + at, len);
+            at += len;
+        }
+        packet_free(&held[i]);
+    }
+    before = mallinfo2();
+    for (uint16_t seq = 3; seq < 30; seq++) {
+        len = make_message(part, 0, 11, seq, 100000, 5, 1);
+        make_record(sealed, 22, 1, 100U + seq, "", 0);
+        len = seal(client_ssl(c), sealed, part + DTLSL__RECORD_HEADER,
+                   len - DTLSL__RECORD_HEADER);
+        world_input(w, &w->path[0], sealed, len);
+    }
+    after = mallinfo2();
+    ck_assert_int_lt((int64_t)after.uordblks - (int64_t)before.uordblks,
+                     262144);
+    world_free(w);
+    identity_free(&me);
+}
+END_TEST
+
 /* OpenSSL says SSL_ERROR_SYSCALL with an empty queue: that SSL is dead, which
  * must be told. */
 START_TEST(fragments_that_contradict_each_other_are_told)
@@ -881,6 +926,7 @@ main(void)
         fragments_that_fit_pin_little_memory,
         no_message_but_a_certificate_may_declare_100_KB,
         fragments_for_certificates_pin_one_certificate_of_memory,
+        encrypted_fragments_pin_no_certificate_of_memory,
         fragments_that_contradict_each_other_are_told,
         an_alert_behind_the_hello_does_not_kill,
         the_last_event_tells_of_a_plaintext_alert,
