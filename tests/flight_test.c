@@ -271,9 +271,7 @@ START_TEST(the_last_flight_may_be_lost_five_times)
 }
 END_TEST
 
-/* What a lost flight must not cost: data of the client's that came behind its
- * Finished, when only the answer to that got lost. */
-START_TEST(data_behind_a_lost_finished_waits_for_it)
+START_TEST(a_second_flight_that_comes_twice_opens_once)
 {
     world *w = world_new(NULL);
     client *c = world_client(w, NULL);
@@ -291,6 +289,37 @@ START_TEST(data_behind_a_lost_finished_waits_for_it)
     world_connect(w, c);
     world_check_echo(w, c, "x");
     ck_assert_uint_eq(world_counter(w, DTLSL__N_DATA_IN), 1);
+    world_free(w);
+}
+END_TEST
+
+/* A client that resumes a session sends data right behind its Finished. */
+START_TEST(data_behind_a_lost_finished_waits_for_it)
+{
+    client_options options = {.session = NULL};
+    world *w = world_new(NULL);
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM];
+
+    world_connect(w, c);
+    options.session = SSL_get1_session(client_ssl(c));
+    client_shutdown(c);
+    world_pump(w);
+    world_drop_client(w, c);
+    w->n_events = 0;
+    c = world_client(w, &options);
+    world_accept(w, c, hello);
+    ck_assert(client_is_open(c) && SSL_session_reused(client_ssl(c)));
+    client_discard(c); /* its ChangeCipherSpec and Finished */
+    ck_assert_int_eq(client_write(c, "early", 5), 5);
+    world_pump(w);
+    ck_assert_uint_eq(w->n_events, 0);
+    world_advance(w, 1000);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_OPEN), 1);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_DATA), 1);
+    ck_assert_uint_eq(world_find(w, DTLSL_EVENT_DATA)->len, 5);
+    world_check_echo(w, c, "x");
+    SSL_SESSION_free(options.session);
     world_free(w);
 }
 END_TEST
@@ -471,6 +500,7 @@ main(void)
         the_first_flight_may_be_lost_twice,
         the_clients_second_flight_may_be_lost_twice,
         the_last_flight_may_be_lost_five_times,
+        a_second_flight_that_comes_twice_opens_once,
         data_behind_a_lost_finished_waits_for_it,
         records_fill_the_mtu_from_the_smallest_to_the_largest,
         a_path_of_576_bytes_costs_three_timeouts,
