@@ -83,7 +83,7 @@ enum {
     DTLSL_CLOSE_IDLE = 3,     /* no authenticated data for idle-timeout-ms */
     DTLSL_CLOSE_TIMEOUT = 4,  /* no Finished within handshake-timeout-ms */
     DTLSL_CLOSE_REPLACED = 5, /* the peer's new handshake finished (RFC 6347
-                                 section 4.2.8) */
+                                 section 4.2.8); FAILED: it began anew */
     DTLSL_CLOSE_EVICTED = 6,  /* a half-open one made room for another */
     DTLSL_CLOSE_STOPPED = 7,  /* dtlsl_listener_stop */
     DTLSL_CLOSE_ALERT = 8,    /* a fatal alert of the peer */
