@@ -72,7 +72,8 @@ static const char *
 with_alert(const dtlsl__session *session, const char *text, char *buf,
            size_t len)
 {
-    if (session->conn == NULL || !dtlsl__conn_alerted(session->conn))
+    if (session->conn == NULL || dtlsl__conn_is_open(session->conn) ||
+        !dtlsl__conn_alerted(session->conn))
         return text;
     snprintf(buf, len, "%s (alert %s seen)", text,
              dtlsl__conn_alert_text(session->conn));

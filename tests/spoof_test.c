@@ -488,14 +488,20 @@ START_TEST(with_encrypt_then_mac_a_valid_cookie_ends_the_old_session)
     client_options options = {.ciphers = "ECDHE-ECDSA-AES128-SHA256"};
     world *w = world_of_cbc("1");
     client *a = world_client(w, &options), *b;
-    uint8_t hello[HELLO_ROOM];
-    uint64_t old = world_connect(w, a);
+    uint8_t hello[HELLO_ROOM], alert[32];
     packet held[WORLD_HELD];
+    uint64_t old;
     size_t n;
 
+    world_accept(w, a, hello);
+    world_input(w, &w->path[0], alert,
+                make_record(alert, 21, 0, 3, "\2\60", 2));
+    old = world_connect(w, a);
     b = world_client_at(w, &options, &w->path[0]);
     world_accept(w, b, hello);
     ck_assert_uint_eq(world_find(w, DTLSL_EVENT_CLOSE)->conn, old);
+    ck_assert_str_eq((const char *)world_find(w, DTLSL_EVENT_CLOSE)->data,
+                     "a newer handshake of the peer");
     ck_assert_int_eq(world_find(w, DTLSL_EVENT_CLOSE)->status,
                      DTLSL_CLOSE_REPLACED);
     n = world_hold(b, held);
