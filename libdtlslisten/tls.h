@@ -58,7 +58,7 @@ typedef struct dtlsl__tls_errors {
 void dtlsl__tls_enter(dtlsl__tls_errors *saved);
 void dtlsl__tls_leave(dtlsl__tls_errors *saved);
 
-/* The datagram BIO of reference: reads give 'in' once, whole, then "would
+/* What the datagram BIO stands on: reads give 'in' once, whole, then "would
  * block"; each write is one datagram to 'write', which returns 1 when taken
  * and 0 to have it tried again. It answers the MTU queries. */
 typedef struct dtlsl__tls_io {
@@ -81,7 +81,8 @@ int32_t dtlsl__tls_listen(struct ssl_st *ssl, const uint8_t *record,
 
 /* What our own connections need on a fresh SSL, also of a user's SSL_CTX:
  * DTLS 1.2 at most, no renegotiation, no encrypt-then-MAC unless it is
- * allowed, session id context if none, small max_cert_list without client certificates. */
+ * allowed, a session id context if there is none, a small max_cert_list
+ * without client certificates. */
 void dtlsl__tls_prepare(struct ssl_st *ssl, int encrypt_then_mac);
 
 /* dtlsl_libssl_outdated for the OpenSSL_version_num() of any libssl. */
