@@ -182,16 +182,16 @@ cut(uint8_t *hello, size_t len)
 static size_t
 grow(uint8_t *hello, size_t len)
 {
-    size_t at = extensions_at(hello), whole = 13 + 16384;
+    size_t at = extensions_at(hello), full = 13 + 16384;
 
-    memset(hello + len, 0, whole - len);
+    memset(hello + len, 0, full - len);
     dtlsl__put16(hello + len, 0xFFAA);
-    dtlsl__put16(hello + len + 2, (uint32_t)(whole - len - 4));
-    dtlsl__put16(hello + at, (uint32_t)(whole - at - 2));
-    dtlsl__put16(hello + 11, (uint32_t)(whole - 13));
-    dtlsl__put24(hello + 14, (uint32_t)(whole - 25));
-    dtlsl__put24(hello + 22, (uint32_t)(whole - 25));
-    return whole;
+    dtlsl__put16(hello + len + 2, (uint32_t)(full - len - 4));
+    dtlsl__put16(hello + at, (uint32_t)(full - at - 2));
+    dtlsl__put16(hello + 11, (uint32_t)(full - 13));
+    dtlsl__put24(hello + 14, (uint32_t)(full - 25));
+    dtlsl__put24(hello + 22, (uint32_t)(full - 25));
+    return full;
 }
 
 static void

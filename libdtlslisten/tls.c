@@ -163,7 +163,7 @@ fallback_mtu(const dtlsl__tls_io *io)
 static long
 bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
 {
-    const dtlsl__tls_io *io = BIO_get_data(bio);
+    dtlsl__tls_io *io = BIO_get_data(bio);
 
     (void)ptr;
     if (io == NULL)
@@ -183,7 +183,8 @@ bio_ctrl(BIO *bio, int cmd, long num, void *ptr)
     case BIO_CTRL_DGRAM_GET_MTU_OVERHEAD:
         return (long)io->overhead;
     case BIO_CTRL_DGRAM_GET_FALLBACK_MTU:
-        return fallback_mtu(io);
+        io->mtu = (uint32_t)fallback_mtu(io);
+        return (long)io->mtu;
     case BIO_CTRL_DGRAM_SET_MTU:
         return num;
     default:

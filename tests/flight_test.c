@@ -330,7 +330,7 @@ END_TEST
 static world *
 world_with_chain(const char *options, char file[64])
 {
-    char text[256];
+    char text[512];
     identity id;
     FILE *f;
 
@@ -474,6 +474,39 @@ START_TEST(a_path_of_1280_bytes_by_ipv6_costs_three_timeouts)
 }
 END_TEST
 
+/* OpenSSL packs the last flight by the limit that it fell back to, and does
+ * not count all of Finished. The protocol's name makes the ticket long. */
+START_TEST(no_flight_is_longer_than_the_fallback)
+{
+    char option[300] = "mtu=1452 alpn=", *name = option + strlen(option);
+    client_options options = {.mtu = IPV4_PATH, .alpn = name};
+    dtlsl_path path = world_path(1, 4000);
+    char file[64];
+
+    for (size_t len = 200; len < 255; len += 5) {
+        world *w;
+        client *c;
+
+        memset(name, 'a', len);
+        name[len] = '\0';
+        w = world_with_chain(option, file);
+        c = world_client_at(w, &options, &path);
+        reset_net();
+        net.longest = IPV4_PATH;
+        attach_net(w);
+        world_pump(w);
+        world_advance(w, 1000);
+        world_advance(w, 2000);
+        w->longest_sent = 0;
+        world_advance(w, 4000);
+        ck_assert(client_is_open(c));
+        ck_assert_uint_le(w->longest_sent, IPV4_PATH);
+        world_free(w);
+        unlink(file);
+    }
+}
+END_TEST
+
 /* What is configured for such paths needs no fallback. */
 START_TEST(an_mtu_that_fits_the_path_costs_nothing)
 {
@@ -505,6 +538,7 @@ main(void)
         records_fill_the_mtu_from_the_smallest_to_the_largest,
         a_path_of_576_bytes_costs_three_timeouts,
         a_path_of_1280_bytes_by_ipv6_costs_three_timeouts,
+        no_flight_is_longer_than_the_fallback,
         an_mtu_that_fits_the_path_costs_nothing,
     };
     Suite *suite =
