@@ -93,6 +93,7 @@ typedef struct sim_conn {
     uint64_t accepted, opened, heard, spoke;
     uint64_t seen; /* a set of messages */
     int32_t closing, told_hello;
+    int32_t in_parts; /* its hello came as a first fragment */
 } sim_conn;
 
 /* Whose a datagram in the engine's output is. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * The server's application: what it is told must agree with the promises of
  * dtlslisten.h and with what the peers did. */
+#include "hello.h"
 #include "sim.h"
 #include <openssl/err.h>
 #include <stdlib.h>
@@ -50,6 +51,7 @@ sim_conn_accepted(sim *s, uint64_t id, const sim_event *input)
 {
     sim_conn *conn = sim_conn_at(s, id);
     const dtlsl_path *path = dtlsl__engine_path(s->engine, id);
+    dtlsl__hello hello;
     sim_peer *p;
 
     if (input == NULL || input->peer == SIM_NOBODY || input->life == 0)
@@ -70,9 +72,11 @@ sim_conn_accepted(sim *s, uint64_t id, const sim_event *input)
     if (p->opened_lives & bit_of(input->life))
         sim_fail(s, input->peer, "a hello opens one connection",
                  "that of life %u once more", input->life);
+    dtlsl__hello_read(&hello, input->data, input->len);
     *conn = (sim_conn){.state = SIM_HALF,
                        .peer = input->peer,
                        .life = input->life,
+                       .in_parts = hello.fragmented,
                        .accepted = s->now.mono_ms,
                        .spoke = s->input_outputs > 0 ? s->now.mono_ms : 0};
     s->n_conns = id;
@@ -296,7 +300,7 @@ on_failed(sim *s, uint64_t id, sim_conn *conn, const dtlsl_event *e)
 
     if (e->status == DTLSL_CLOSE_TIMEOUT)
         ok = age >= s->plan.handshake_timeout ||
-             (age >= HELLO_MS && p->options & SIM_O_LONG_HELLO);
+             (age >= HELLO_MS && conn->in_parts);
     else if (e->status == DTLSL_CLOSE_REPLACED)
         ok = s->input != NULL && s->input->peer == conn->peer;
     else if (e->status == DTLSL_CLOSE_EVICTED)
