@@ -14,7 +14,8 @@ enum {
     ACCEPTS = 4, /* of a batch */
     SHARE = 4,   /* of the half-opens: an address may have 1/4 */
     FAR_AHEAD = 100000,
-    ROUNDS = 1000
+    ROUNDS = 1000,
+    SERVER_HELLO = 2
 };
 
 /* The error queue is the application's: same before and after. */
@@ -70,10 +71,11 @@ check_number(sim *s, uint32_t peer, const uint8_t *data, size_t len)
 {
     if (peer == SIM_NOBODY || s->peer[peer].half == 0 ||
         !sim_is_plaintext(data, len))
-        return; /* what is protected may be of the one before */
-    if (data[13] != DTLSL__HELLO_VERIFY_REQUEST)
+        return; /* what is protected may be of the one before, */
+    if (data[13] == SERVER_HELLO) /* and so may the end of a flight */
         s->conn[s->peer[peer].half].spoke = s->now.mono_ms;
-    else if (s->input->flags & SIM_FORGED &&
+    else if (data[13] == DTLSL__HELLO_VERIFY_REQUEST &&
+             s->input->flags & SIM_FORGED &&
              dtlsl__get48(data + 5) > FAR_AHEAD)
         sim_fail(s, peer, "no number far ahead in a handshake", "%llu",
                  (unsigned long long)dtlsl__get48(data + 5));
