@@ -190,6 +190,8 @@ void sim_server_flush(sim *s);
 uint64_t sim_server_due(const sim *s);
 void sim_server_stop(sim *s);
 void sim_server_end(sim *s);
+/* Does the peer's half-open connection resume a session? */
+int sim_server_resumes(const sim *s, uint32_t peer);
 
 /* sim_events.c */
 void sim_server_event(sim *s, const dtlsl_event *event);

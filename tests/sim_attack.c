@@ -96,6 +96,27 @@ misplaced(sim *s, lie *l)
                           sim_below(&s->random, 2) * 5, len);
 }
 
+/* One that is well placed, but nobody sends who resumes a session. Goes to
+ * somebody who does at this time, if there is one. */
+static void
+unresumed(sim *s, lie *l)
+{
+    static const uint8_t types[] = {11, 15, 16};
+    uint32_t peer = sim_below(&s->random, s->n_peers), looked = 0;
+    uint8_t type = types[sim_below(&s->random, sizeof(types))];
+    uint32_t len = sim_between(&s->random, 1, 60);
+
+    while (!sim_server_resumes(s, peer) && ++looked < s->n_peers)
+        peer = (peer + 1) % s->n_peers;
+    if (looked == s->n_peers)
+        return;
+    as_peer(s, l, peer);
+    l->event.flags |= SIM_FULL;
+    l->len =
+        make_message(l->data, sim_next(&s->random) >> 20, type,
+                     (uint16_t)sim_between(&s->random, 2, 4), len, 0, len);
+}
+
 /* A ClientHello that no client has sent. */
 static void
 forged_hello(sim *s, lie *l)
@@ -156,7 +177,7 @@ replay(sim *s, lie *l)
 static void
 lie_harmlessly(sim *s, lie *l)
 {
-    switch (sim_below(&s->random, 6)) {
+    switch (sim_below(&s->random, 7)) {
     case 0:
         as_nobody(s, l);
         junk(s, l);
@@ -172,6 +193,9 @@ lie_harmlessly(sim *s, lie *l)
         break;
     case 4:
         misplaced(s, l);
+        break;
+    case 5:
+        unresumed(s, l);
         break;
     default:
         l->len = 0;

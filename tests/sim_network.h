@@ -27,7 +27,8 @@ enum {
     SIM_COPY = 1,
     SIM_CORRUPT = 2,
     SIM_FORGED = 4, /* not sent by whose address it has */
-    SIM_BOLD = 8    /* and may disturb a handshake */
+    SIM_BOLD = 8,   /* and may disturb a handshake */
+    SIM_FULL = 16   /* ... a full one, but none that resumes a session */
 };
 
 /* What kept a link's handshake from going through at once. */

@@ -48,6 +48,16 @@ peer_of(const sim *s, const dtlsl_path *path)
     return peer;
 }
 
+int
+sim_server_resumes(const sim *s, uint32_t peer)
+{
+    uint64_t id = peer == SIM_NOBODY ? 0 : s->peer[peer].half;
+    const struct ssl_st *ssl =
+        id == 0 ? NULL : dtlsl__engine_ssl(s->engine, id);
+
+    return ssl != NULL && SSL_session_reused(ssl);
+}
+
 /* Output */
 
 static sim_tag

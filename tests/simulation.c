@@ -282,11 +282,17 @@ note_strange_plaintext(sim *s, const sim_event *e)
         sim_disturb(&s->net, e->peer, SIM_D_OLD);
 }
 
+/* What was meant for a resumed handshake may come to the next one. */
 static void
-reach_server(sim *s, const sim_event *e)
+reach_server(sim *s, const sim_event *sent)
 {
-    note_strange_plaintext(s, e);
-    sim_server_input(s, e);
+    sim_event e = *sent;
+
+    if (e.flags & SIM_FULL && s->peer[e.peer].half != 0 &&
+        !sim_server_resumes(s, e.peer))
+        e.flags |= SIM_BOLD;
+    note_strange_plaintext(s, &e);
+    sim_server_input(s, &e);
     sim_check_step(s);
     if (batch_is_over(s))
         sim_server_flush(s);
