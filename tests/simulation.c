@@ -6,7 +6,8 @@
  *     simulation [--seed N] [--seeds COUNT] [--clients N] [--verbose]
  *
  * runs COUNT seeds from N on (1 to 20). DTLSL_SIM_SEEDS in the environment
- * may lower COUNT, for slow builds. */
+ * may lower COUNT, for slow builds. Without arguments it also looks whether a
+ * seed replays. */
 #include "record.h"
 #include "sim.h"
 #include "sim_memory.h"
@@ -27,6 +28,7 @@ enum {
     SMALL_PATH = 548,
     TICK_MS = 250, /* between two looks at everything */
     STEPS_MAX = 20000000,
+    REPORT = 4096, /* bytes that a run of one seed prints, at most */
     FAILURES_MAX = 10,
     UNIX_START = 1795600
 };
@@ -446,6 +448,37 @@ simulate_apart(uint64_t seed, uint32_t clients, int verbose, sim_totals *sum)
     return 1;
 }
 
+/* What a process of its own prints for one seed. */
+static int
+read_run(const char *program, char report[REPORT])
+{
+    char command[REPORT];
+    FILE *run;
+    size_t len;
+
+    snprintf(command, sizeof(command), "'%s' --seed 1 --clients 100", program);
+    run = popen(command, "r");
+    if (run == NULL)
+        return 0;
+    len = fread(report, 1, REPORT - 1, run);
+    report[len] = '\0';
+    return pclose(run) == 0 && strstr(report, "digest") != NULL;
+}
+
+/* Processes differ in their addresses, a run must not. */
+static int
+replays(const char *program)
+{
+    char first[REPORT] = "", second[REPORT] = "";
+
+    fflush(stdout);
+    if (read_run(program, first) && read_run(program, second) &&
+        strcmp(first, second) == 0)
+        return 1;
+    printf("simulation: a seed does not replay\n%s%s", first, second);
+    return 0;
+}
+
 typedef struct arguments {
     uint64_t seed, seeds;
     uint32_t clients;
@@ -508,6 +541,7 @@ main(int argc, char **argv)
            (unsigned long long)sum.replaced, (unsigned long long)sum.failed,
            (unsigned long long)sum.refused, (unsigned long long)sum.messages,
            (unsigned long long)sum.echoes);
+    failures += argc == 1 && !replays(argv[0]);
     printf("simulation: %llu seeds, %llu failures\n", (unsigned long long)done,
            (unsigned long long)failures);
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
