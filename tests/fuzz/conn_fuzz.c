@@ -2,7 +2,8 @@
  * Fuzzes one connection: a handshake with a client in this process, up to
  * where the first byte of the input says, then the input's orders: junk,
  * records that look right, the client's own ones, as they are or damaged,
- * records that are encrypted rightly, lost time, data the other way. */
+ * records that are encrypted rightly, lost time, data the other way. The
+ * handshake is a full one, or resumes a session by its ticket. */
 #include "../client.h"
 #include "conn.h"
 #include "conn_fuzz_seal.h"
@@ -18,6 +19,7 @@ const char fuzz_name[] = "conn";
 
 enum {
     MTU = 1232,
+    SESSION_SECONDS = 100000000,
     HELLO_MTU = 256,
     QUEUE = 64,
     PLAIN = DTLSL__RECORD_MAX + 64,
@@ -37,7 +39,8 @@ enum {
     STAGE = 0x03, /* how far the handshake goes before the orders */
     SUITE = 0x1c, /* which of suites, shifted by 2 */
     OWN_ERROR = 0x20,
-    LOSSY = 0x40 /* every other datagram of the connection finds no room */
+    LOSSY = 0x40, /* every other datagram of the connection finds no room */
+    RESUMED = 0x80
 };
 
 enum {
@@ -52,15 +55,16 @@ typedef struct suite {
     int asks;  /* for the client's certificate */
     int seals; /* seal() can do it */
     SSL_CTX *ctx;
+    SSL_SESSION *session; /* with a ticket */
 } suite;
 
 static suite suites[] = {
-    {"PSK-AES128-GCM-SHA256", 1, 0, 1, NULL},
-    {"PSK-CHACHA20-POLY1305", 1, 0, 0, NULL},
-    {"PSK-AES128-CCM8:@SECLEVEL=0", 1, 0, 0, NULL},
-    {"PSK-AES128-CBC-SHA256", 1, 0, 0, NULL},
-    {"ECDHE-ECDSA-AES128-GCM-SHA256", 0, 1, 1, NULL},
-    {"ECDHE-ECDSA-AES128-GCM-SHA256", 0, 0, 1, NULL},
+    {"PSK-AES128-GCM-SHA256", 1, 0, 1, NULL, NULL},
+    {"PSK-CHACHA20-POLY1305", 1, 0, 0, NULL, NULL},
+    {"PSK-AES128-CCM8:@SECLEVEL=0", 1, 0, 0, NULL, NULL},
+    {"PSK-AES128-CBC-SHA256", 1, 0, 0, NULL, NULL},
+    {"ECDHE-ECDSA-AES128-GCM-SHA256", 0, 1, 1, NULL, NULL},
+    {"ECDHE-ECDSA-AES128-GCM-SHA256", 0, 0, 1, NULL, NULL},
 };
 
 enum {
@@ -81,7 +85,7 @@ typedef struct message {
 
 static const uint8_t psk[16] = {1, 2, 3};
 static identity server_identity, client_identity;
-static SSL_CTX *client_ctx;
+static SSL_CTX *client_ctx, *resuming_ctx;
 
 static struct {
     const suite *suite;
@@ -99,7 +103,7 @@ static struct {
     size_t n_data;    /* datagrams that the connection delivered */
     size_t out_bytes; /* ever */
     size_t out_count;
-    int own_error, lossy, waits;
+    int own_error, lossy, resumed, waits;
     int early; /* records taken before their keys */
     uint64_t clock;
     int ended;
@@ -260,6 +264,8 @@ may_be_genuine(const dtlsl__message *m, int hello_incomplete)
     if (hello_incomplete)
         return m->type == DTLSL__CLIENT_HELLO && m->seq == 1 &&
                m->length <= 16384;
+    if (SSL_session_reused(dtlsl__conn_ssl(w.conn)))
+        return 0;
     switch (m->type) {
     case DTLSL__CLIENT_KEY_EXCHANGE:
         return m->seq == 2 || (asks && m->seq == 3);
@@ -379,8 +385,10 @@ server_ctx(const suite *s)
 
     fuzz_check(ctx != NULL);
     fuzz_check(SSL_CTX_set_cipher_list(ctx, s->ciphers) == 1);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    fuzz_check(SSL_CTX_set_session_id_context(ctx, (const uint8_t *)fuzz_name,
+                                              4) == 1);
+    SSL_CTX_set_timeout(ctx, SESSION_SECONDS);
     if (s->psk) {
         SSL_CTX_set_psk_server_callback(ctx, find_psk);
         return ctx;
@@ -410,16 +418,30 @@ make_contexts(void)
     make_identity(&server_identity, "server");
     make_identity(&client_identity, "client");
     client_ctx = SSL_CTX_new(DTLS_client_method());
-    fuzz_check(client_ctx != NULL);
+    resuming_ctx = SSL_CTX_new(DTLS_client_method());
+    fuzz_check(client_ctx != NULL && resuming_ctx != NULL);
     SSL_CTX_set_options(client_ctx, SSL_OP_NO_TICKET);
     for (size_t i = 0; i < N_SUITES; i++)
         suites[i].ctx = server_ctx(&suites[i]);
 }
 
+/* A copy: a handshake that fails spoils its session. */
+static SSL_SESSION *
+copy_session(void)
+{
+    SSL_SESSION *copy =
+        w.suite->session == NULL ? NULL : SSL_SESSION_dup(w.suite->session);
+
+    fuzz_check((copy == NULL) == (w.suite->session == NULL));
+    return copy;
+}
+
 static void
 start_client(int stage)
 {
-    client_options options = {.ctx = client_ctx, .ciphers = w.suite->ciphers};
+    client_options options = {.ctx = w.resumed ? resuming_ctx : client_ctx,
+                              .ciphers = w.suite->ciphers,
+                              .session = w.resumed ? copy_session() : NULL};
 
     if (w.suite->psk) {
         options.psk_identity = "device";
@@ -433,6 +455,7 @@ start_client(int stage)
         options.alpn_padding = 300;
     }
     w.client = client_new(&options);
+    SSL_SESSION_free(options.session);
     client_step(w.client);
     hold();
 }
@@ -504,12 +527,16 @@ begin(uint8_t first)
 
     memset(&w, 0, sizeof(w));
     w.suite = &suites[((first & SUITE) >> 2) % N_SUITES];
+    w.resumed = (first & RESUMED) != 0;
     w.clock = CLIENT_CLOCK_START;
     client_clock(w.clock);
     start_client(stage);
     start_conn();
     fuzz_check(dtlsl__conn_hello_incomplete(w.conn) ==
                (stage == HELLO_INCOMPLETE));
+    fuzz_check(
+        SSL_session_reused(dtlsl__conn_ssl(w.conn)) ==
+        (stage != HELLO_INCOMPLETE && w.resumed && w.suite->session != NULL));
     if (stage == FLIGHT_WRITTEN || stage == HELLO_INCOMPLETE) {
         w.lossy = (first & LOSSY) != 0;
         w.own_error = (first & OWN_ERROR) != 0;
@@ -535,6 +562,17 @@ finish(void)
     for (size_t i = 0; i < w.n_written; i++)
         free(w.written[i].data);
     ERR_clear_error();
+}
+
+/* A first handshake, for its ticket. */
+static void
+make_session(suite *s)
+{
+    fuzz_seed(0);
+    begin((uint8_t)(RESUMED | (s - suites) << 2));
+    s->session = SSL_get1_session(client_ssl(w.client));
+    fuzz_check(SSL_SESSION_has_ticket(s->session));
+    finish();
 }
 
 /* ---- orders ---- */
@@ -822,8 +860,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     fuzz_input in = {data, len};
 
-    if (client_ctx == NULL)
+    if (client_ctx == NULL) {
         make_contexts();
+        for (size_t i = 0; i < N_SUITES; i++)
+            make_session(&suites[i]);
+    }
     fuzz_seed(1);
     begin(fuzz_byte(&in));
     obey(&in);
