@@ -14,7 +14,7 @@
 #include <sys/time.h>
 
 enum {
-    EARLY_RECORDS = 4,       /* of epoch 1 before ChangeCipherSpec */
+    EARLY_RECORDS = 4,       /* of epoch 1 before their time */
     MIN_PROTECTED = 16,      /* shortest AEAD record: ChaCha20, CCM8 */
     MIN_NONCED = 24,         /* with an explicit nonce: GCM, CCM */
     MAX_KEY_EXCHANGE = 2048, /* OpenSSL's own; an ffdhe8192 one has 1026 */
@@ -37,7 +37,8 @@ struct dtlsl__conn {
     uint8_t reading; /* plaintext may be waiting in the SSL */
     uint8_t bare;    /* its buffers were given back */
     uint8_t progressed;
-    uint8_t early; /* epoch-1 records taken before ChangeCipherSpec */
+    uint8_t early; /* epoch-1 records taken before ChangeCipherSpec, or before
+                    * Finished if of another type */
     uint8_t alert; /* description of the last plaintext alert */
     uint8_t alerted;
     uint8_t min_protected; /* what is shorter ends the SSL: CVE-2026-75806 */
@@ -390,8 +391,10 @@ protected_fits(dtlsl__conn *conn, const dtlsl__record *record)
         record->type < DTLSL__CHANGE_CIPHER_SPEC ||
         record->type > DTLSL__APPLICATION_DATA)
         return 0;
-    if (dtlsl__conn_change_seen(conn))
+    if (dtlsl__conn_change_seen(conn) &&
+        (conn->open || record->type == DTLSL__HANDSHAKE))
         return 1;
+    /* OpenSSL would keep 100 of them whole, until the Finished */
     if (dtlsl__conn_hello_incomplete(conn) || conn->early >= EARLY_RECORDS)
         return 0;
     conn->early++;

@@ -641,6 +641,36 @@ START_TEST(fragments_for_certificates_pin_one_certificate_of_memory)
 }
 END_TEST
 
+/* The client goes on to its ChangeCipherSpec; its Finished is kept. Returns the
+ * length of that. */
+static size_t
+change_cipher(world *w, client *c, uint8_t finished[HELLO_ROOM])
+{
+    packet held[WORLD_HELD];
+    dtlsl__record record;
+    size_t n, len = 0;
+    int32_t taken;
+
+    world_accept(w, c, finished);
+    n = world_hold(c, held);
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *data = held[i].data, *stop = data + held[i].len;
+        for (; (taken = dtlsl__record_read(&record, data,
+                                           (size_t)(stop - data))) > 0;
+             data += taken) {
+            if (record.epoch == 0) {
+                world_input(w, &w->path[0], data, (size_t)taken);
+                continue;
+            }
+            len = (size_t)taken;
+            memcpy(finished, data, len);
+        }
+        packet_free(&held[i]);
+    }
+    ck_assert_uint_gt(len, 0);
+    return len;
+}
+
 /* Who went on to its ChangeCipherSpec can encrypt: OpenSSL keeps eleven
  * messages, none of them longer than a record. */
 START_TEST(encrypted_fragments_pin_no_certificate_of_memory)
@@ -650,25 +680,11 @@ START_TEST(encrypted_fragments_pin_no_certificate_of_memory)
     client_options options = {.identity = &me,
                               .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"};
     client *c = world_client(w, &options);
-    uint8_t hello[HELLO_ROOM], part[64], sealed[128];
+    uint8_t finished[HELLO_ROOM], part[64], sealed[128];
     struct mallinfo2 before, after;
-    packet held[WORLD_HELD];
-    dtlsl__record record;
-    size_t n, len = 0;
+    size_t len;
 
-    world_accept(w, c, hello);
-    n = world_hold(c, held);
-    for (size_t i = 0; i < n; i++) {
-        size_t at = 0;
-        while (dtlsl__record_read(&record, held[i].data + at,
-                                  held[i].len - at) > 0) {
-            len = DTLSL__RECORD_HEADER + record.len;
-            if (record.epoch == 0)
-                world_input(w, &w->path[0], held[i].data + at, len);
-            at += len;
-        }
-        packet_free(&held[i]);
-    }
+    change_cipher(w, c, finished);
     before = mallinfo2();
     for (uint16_t seq = 3; seq < 30; seq++) {
         len = make_message(part, 0, 11, seq, 100000, 5, 1);
@@ -682,6 +698,36 @@ START_TEST(encrypted_fragments_pin_no_certificate_of_memory)
                      262144);
     world_free(w);
     identity_free(&me);
+}
+END_TEST
+
+/* OpenSSL keeps 100 records of data whole that come before the Finished. */
+START_TEST(data_before_the_finished_pins_four_records_of_memory)
+{
+    static const uint8_t plain[DTLSL__RECORD_MAX];
+    static uint8_t sealed[SEAL_OVERHEAD + sizeof(plain)];
+    client_options options = {.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"};
+    world *w = world_new(NULL);
+    client *c = world_client(w, &options);
+    struct mallinfo2 before, after;
+    uint8_t finished[HELLO_ROOM];
+    size_t len = change_cipher(w, c, finished);
+
+    before = mallinfo2();
+    for (uint64_t i = 1; i <= 40; i++) {
+        make_record(sealed, 23, 1, i, "", 0);
+        world_input(w, &w->path[0], sealed,
+                    seal(client_ssl(c), sealed, plain, sizeof(plain)));
+    }
+    after = mallinfo2();
+    ck_assert_int_lt((int64_t)after.uordblks - (int64_t)before.uordblks,
+                     98304);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_RECORDS_FILTERED), 36);
+    world_input(w, &w->path[0], finished, len);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_OPEN), 1);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_DATA), 4);
+    world_check_sums(w);
+    world_free(w);
 }
 END_TEST
 
@@ -933,6 +979,7 @@ main(void)
         no_message_but_a_certificate_may_declare_100_KB,
         fragments_for_certificates_pin_one_certificate_of_memory,
         encrypted_fragments_pin_no_certificate_of_memory,
+        data_before_the_finished_pins_four_records_of_memory,
         fragments_that_contradict_each_other_are_told,
         an_alert_behind_the_hello_does_not_kill,
         the_last_event_tells_of_a_plaintext_alert,

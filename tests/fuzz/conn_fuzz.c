@@ -290,7 +290,9 @@ check_taken(const dtlsl__record *record, int was_open, int hello_incomplete)
     fuzz_check(record->version >> 8 == 0xfe && record->epoch <= 1);
     if (record->epoch == 1) {
         fuzz_check(len >= 16 && !hello_incomplete);
-        fuzz_check(dtlsl__conn_change_seen(w.conn) || w.early++ < EARLY_MAX);
+        fuzz_check(was_open ||
+                   (dtlsl__conn_change_seen(w.conn) && record->type == 22) ||
+                   w.early++ < EARLY_MAX);
         fuzz_check(record->type >= 20 && record->type <= 23);
         return;
     }
