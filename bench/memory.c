@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * How many bytes a listener and its connections keep. */
+#include "fuzz/conn_fuzz_seal.h"
 #include "memory.h"
 #include "record.h"
 #include "stage.h"
@@ -20,6 +21,10 @@ enum {
     KEY_EXCHANGE = 2048, /* what conn.c lets a ClientKeyExchange declare */
     CERT_VERIFY = 2304,  /* and a CertificateVerify */
     CERT_LIST = 102400,  /* OpenSSL's default with them */
+    AHEAD = 11,          /* messages of the future that OpenSSL keeps */
+    AHEAD_LEN = 17740,   /* the longest that it takes */
+    DATA_LEN = 16384,    /* the longest record of data */
+    ALPN_LEN = 16000,    /* fits into the longest ClientHello */
     ROOM = 20000
 };
 
@@ -182,16 +187,16 @@ cut(uint8_t *hello, size_t len)
 static size_t
 grow(uint8_t *hello, size_t len)
 {
-    size_t at = extensions_at(hello), full = 13 + 16384;
+    size_t at = extensions_at(hello), longest = 13 + 16384;
 
-    memset(hello + len, 0, full - len);
+    memset(hello + len, 0, longest - len);
     dtlsl__put16(hello + len, 0xFFAA);
-    dtlsl__put16(hello + len + 2, (uint32_t)(full - len - 4));
-    dtlsl__put16(hello + at, (uint32_t)(full - at - 2));
-    dtlsl__put16(hello + 11, (uint32_t)(full - 13));
-    dtlsl__put24(hello + 14, (uint32_t)(full - 25));
-    dtlsl__put24(hello + 22, (uint32_t)(full - 25));
-    return full;
+    dtlsl__put16(hello + len + 2, (uint32_t)(longest - len - 4));
+    dtlsl__put16(hello + at, (uint32_t)(longest - at - 2));
+    dtlsl__put16(hello + 11, (uint32_t)(longest - 13));
+    dtlsl__put24(hello + 14, (uint32_t)(longest - 25));
+    dtlsl__put24(hello + 22, (uint32_t)(longest - 25));
+    return longest;
 }
 
 static void
@@ -210,6 +215,83 @@ half_open(const char *name, const char *options, change change_hello,
         memcpy(hello, it.data, it.len);
         stage_give(s, &it.path, hello, change_hello(hello, it.len), &sum);
         give(s, &it.path, &sum);
+    }
+    ck_assert_uint_eq(stage_counter(s, DTLSL__N_HANDSHAKES), EACH + 1);
+    tell("half-open connection", name, (double)sum.live / EACH);
+    stage_free(s);
+}
+
+/* What is left of a client's flight without its Finished. */
+static void
+give_plaintext(stage *s, const packet *p, tally *sum)
+{
+    dtlsl__record record;
+    int32_t n;
+
+    for (size_t at = 0;
+         (n = dtlsl__record_read(&record, p->data + at, p->len - at)) > 0;
+         at += (size_t)n)
+        if (record.epoch == 0)
+            stage_give(s, &s->peer, p->data + at, (size_t)n, sum);
+}
+
+/* One record that the client encrypts. */
+static void
+give_sealed(stage *s, tally *sum, uint8_t type, uint64_t seq,
+            const uint8_t *plain, size_t len)
+{
+    static uint8_t record[ROOM];
+
+    make_record(record, type, 1, seq, "", 0);
+    len = seal(client_ssl(s->c), record, plain, len);
+    stage_give(s, &s->peer, record, len, sum);
+}
+
+/* What waits for the Finished: messages behind it of which a byte came, and
+ * data. */
+static void
+give_before_finished(stage *s, tally *sum, int data)
+{
+    static uint8_t body[DATA_LEN];
+    uint8_t part[64];
+    size_t len;
+
+    for (uint16_t i = 0; i < 2 * AHEAD; i++) {
+        len = make_message(part, 0, DTLSL__CERTIFICATE, (uint16_t)(3 + i),
+                           AHEAD_LEN, 0, 1);
+        give_sealed(s, sum, 22, 1U + i, part + DTLSL__RECORD_HEADER,
+                    len - DTLSL__RECORD_HEADER);
+    }
+    for (uint64_t i = 0; data && i < 2 * EARLY; i++)
+        give_sealed(s, sum, 23, 100 + i, body, sizeof(body));
+}
+
+/* Clients that go on to their ChangeCipherSpec. With 'all' their ClientHello
+ * is long, of names for ALPN, which OpenSSL keeps. */
+static void
+change_cipher(const char *name, const char *options, const identity *own,
+              int all)
+{
+    client_options peer = {.identity = own,
+                           .alpn_padding = all ? ALPN_LEN : 0,
+                           .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"};
+    stage *s = stage_new(options);
+    tally sum = {0};
+    packet p;
+
+    for (int i = 0; i < EACH + 1; i++) {
+        if (i == 1)
+            sum = (tally){0};
+        s->peer = stage_path(s);
+        s->c = client_new(&peer);
+        client_step(s->c);
+        while (client_take(s->c, &p)) {
+            give_plaintext(s, &p, &sum);
+            packet_free(&p);
+        }
+        give_before_finished(s, &sum, all);
+        client_free(s->c);
+        s->c = NULL;
     }
     ck_assert_uint_eq(stage_counter(s, DTLSL__N_HANDSHAKES), EACH + 1);
     tell("half-open connection", name, (double)sum.live / EACH);
@@ -245,13 +327,21 @@ half_open_all(void)
               give_key_exchange);
     half_open("P-256, and four records of epoch 1, 16640 bytes each", NULL,
               keep, give_early);
-    half_open("P-256, and all of that: the most", NULL, grow, give_all);
+    half_open("P-256, and all of that", NULL, grow, give_all);
+    change_cipher("P-256, key exchange, eleven encrypted messages", NULL, NULL,
+                  0);
+    change_cipher("P-256, four records of data, 16 KB of ALPN: the most", NULL,
+                  NULL, 1);
     half_open("client certificates asked for: flight sent", with_ca, keep,
               give_nothing);
     half_open("the same, and a Certificate of 102400 bytes declared", with_ca,
               keep, give_certificate);
-    half_open("the same, and all that can wait: the most", with_ca, grow,
+    half_open("the same, and all that can wait", with_ca, grow,
               give_all_certificates);
+    change_cipher("the same, key exchange, eleven encrypted messages", with_ca,
+                  stage_identity(), 0);
+    change_cipher("the same, four records of data, 16 KB of ALPN: the most",
+                  with_ca, stage_identity(), 1);
 }
 
 /* What it sends to a peer that stays silent, until its deadline. */
