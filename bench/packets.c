@@ -426,11 +426,13 @@ make_last_flight(stage *s, const packet_class *c, item *it, uint32_t i)
 #define OPEN "at an open connection"
 #define GENUINE "genuine, for comparison"
 
+/* clang-format off: its versions differ here */
 #define DROP(words, reason, maker, ...)                                     \
     {                                                                       \
         .group = DROPPED, .name = words, .counter = DTLSL__N_DROP_##reason, \
         .n = FLOOD, .times = 4, .make = maker, __VA_ARGS__                  \
     }
+/* clang-format on */
 
 static const packet_class classes[] = {
     {.group = STRANGER,

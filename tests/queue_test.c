@@ -155,6 +155,10 @@ START_TEST(junk_to_the_port_changes_no_ssl_get_error)
 {
     static const int says[KINDS] = {SSL_ERROR_WANT_READ, SSL_ERROR_SYSCALL,
                                     SSL_ERROR_SSL, SSL_ERROR_SSL};
+    /* since 4.0 an SSL does not take somebody else's entry for its own */
+    int expected = _i == LEFT_BEHIND && OpenSSL_version_num() >= 0x40000000UL
+                       ? SSL_ERROR_WANT_READ
+                       : says[_i];
     world *w = world_new("idle-timeout-ms=60000");
     client *c = world_client(w, NULL), *b;
     dtlsl_path stranger = world_path(50, 4000);
@@ -163,7 +167,7 @@ START_TEST(junk_to_the_port_changes_no_ssl_get_error)
     app_open(_i);
     operate();
     if (_i != ENDED) { /* which versions of OpenSSL see in two ways */
-        ck_assert_int_eq(app.said, says[_i]);
+        ck_assert_int_eq(app.said, expected);
         ck_assert_int_eq(app.first != 0, _i != WAITING);
     }
     w->before = operate;

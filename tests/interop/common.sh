@@ -277,6 +277,7 @@ start()
     shift
     rm -f "$dir/$name.in"
     mkfifo "$dir/$name.in"
+    : >"$dir/$name.out" # nobody may see what the one before left
     exec {input}<>"$dir/$name.in"
     "$@" <"$dir/$name.in" >"$dir/$name.out" 2>&1 {input}>&- &
     pid_of[$name]=$!
