@@ -426,7 +426,7 @@ make_last_flight(stage *s, const packet_class *c, item *it, uint32_t i)
 #define OPEN "at an open connection"
 #define GENUINE "genuine, for comparison"
 
-/* clang-format off: its versions differ here */
+/* clang-format off */
 #define DROP(words, reason, maker, ...)                                     \
     {                                                                       \
         .group = DROPPED, .name = words, .counter = DTLSL__N_DROP_##reason, \

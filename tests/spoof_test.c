@@ -29,7 +29,7 @@ typedef struct spoof {
     int with_certificate; /* may be genuine then */
 } spoof;
 
-/* clang-format off: its versions differ here */
+/* clang-format off */
 #define MESSAGE(type, length, seq, offset, fragment)                \
     {                                                               \
         type, 0, 0, length, 0, seq, 0, 0, offset, 0, 0, fragment, 7 \
