@@ -20,7 +20,7 @@ enum {
     HELLO_LEN = 16384,   /* the longest ClientHello */
     KEY_EXCHANGE = 2048, /* what conn.c lets a ClientKeyExchange declare */
     CERT_VERIFY = 2304,  /* and a CertificateVerify */
-    CERT_LIST = 102400,  /* OpenSSL's default with them */
+    CERT_LIST = 16384,   /* and a Certificate */
     AHEAD = 11,          /* messages of the future that OpenSSL keeps */
     AHEAD_LEN = 17740,   /* the longest that it takes */
     DATA_LEN = 16384,    /* the longest record of data */
@@ -266,14 +266,45 @@ give_before_finished(stage *s, tally *sum, int data)
         give_sealed(s, sum, 23, 100 + i, body, sizeof(body));
 }
 
-/* Clients that go on to their ChangeCipherSpec. With 'all' their ClientHello
- * is long, of names for ALPN, which OpenSSL keeps. */
+/* The smallest with a key of P-256 that OpenSSL reads. */
+static X509 *
+small_certificate(const identity *own)
+{
+    X509 *cert = X509_new();
+
+    ck_assert_ptr_nonnull(cert);
+    X509_gmtime_adj(X509_getm_notBefore(cert), 0);
+    X509_gmtime_adj(X509_getm_notAfter(cert), 3600);
+    X509_set_pubkey(cert, own->key);
+    ck_assert_int_gt(X509_sign(cert, own->key, EVP_sha256()), 0);
+    return cert;
+}
+
+/* Behind the client's own certificate, as many as max_cert_list allows. */
+static void
+fill_list(SSL *ssl, const identity *own)
+{
+    X509 *cert = small_certificate(own);
+    int each = 3 + i2d_X509(cert, NULL);
+    int left = CERT_LIST - 3 - 3 - i2d_X509(own->cert, NULL);
+
+    for (; left >= each; left -= each)
+        ck_assert_int_eq(SSL_add1_chain_cert(ssl, cert), 1);
+    X509_free(cert);
+}
+
+/* What a client adds that goes on to its ChangeCipherSpec. */
+enum {
+    LONG_HELLO = 1, /* names for ALPN, which OpenSSL keeps; and data */
+    FULL_LIST = 2   /* of certificates */
+};
+
 static void
 change_cipher(const char *name, const char *options, const identity *own,
-              int all)
+              int adds)
 {
     client_options peer = {.identity = own,
-                           .alpn_padding = all ? ALPN_LEN : 0,
+                           .alpn_padding = adds & LONG_HELLO ? ALPN_LEN : 0,
                            .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"};
     stage *s = stage_new(options);
     tally sum = {0};
@@ -284,12 +315,14 @@ change_cipher(const char *name, const char *options, const identity *own,
             sum = (tally){0};
         s->peer = stage_path(s);
         s->c = client_new(&peer);
+        if (adds & FULL_LIST)
+            fill_list(client_ssl(s->c), own);
         client_step(s->c);
         while (client_take(s->c, &p)) {
             give_plaintext(s, &p, &sum);
             packet_free(&p);
         }
-        give_before_finished(s, &sum, all);
+        give_before_finished(s, &sum, adds & LONG_HELLO);
         client_free(s->c);
         s->c = NULL;
     }
@@ -331,17 +364,19 @@ half_open_all(void)
     change_cipher("P-256, key exchange, eleven encrypted messages", NULL, NULL,
                   0);
     change_cipher("P-256, four records of data, 16 KB of ALPN: the most", NULL,
-                  NULL, 1);
+                  NULL, LONG_HELLO);
     half_open("client certificates asked for: flight sent", with_ca, keep,
               give_nothing);
-    half_open("the same, and a Certificate of 102400 bytes declared", with_ca,
+    half_open("the same, and a Certificate of 16384 bytes declared", with_ca,
               keep, give_certificate);
     half_open("the same, and all that can wait", with_ca, grow,
               give_all_certificates);
     change_cipher("the same, key exchange, eleven encrypted messages", with_ca,
                   stage_identity(), 0);
-    change_cipher("the same, four records of data, 16 KB of ALPN: the most",
-                  with_ca, stage_identity(), 1);
+    change_cipher("the same, four records of data, 16 KB of ALPN", with_ca,
+                  stage_identity(), LONG_HELLO);
+    change_cipher("the same, and a full list of small certificates: the most",
+                  with_ca, stage_identity(), LONG_HELLO | FULL_LIST);
 }
 
 /* What it sends to a peer that stays silent, until its deadline. */

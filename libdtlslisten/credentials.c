@@ -23,6 +23,9 @@ enum {
     FILE_MAX = 16 << 20,
     IDENTITY_MAX = 128, /* what every OpenSSL 3 hands to the callback */
     KEY_MAX = 256,
+    /* OpenSSL keeps what comes, about ten times its length as objects: its
+     * own limit, 102400, is 1 MB for each half-open connection. */
+    MAX_CERT_LIST = 16384,
     SECRET_LEN = 32,
     TICKET_KEY_LEN = 80
 };
@@ -668,6 +671,7 @@ set_basics(SSL_CTX *ctx, const err_sink *sink)
         ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_ENCRYPT_THEN_MAC |
                  SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE);
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_max_cert_list(ctx, MAX_CERT_LIST);
     SSL_CTX_set_default_passwd_cb(ctx, no_password);
     if (SSL_CTX_set_min_proto_version(ctx, DTLS1_2_VERSION) != 1 ||
         SSL_CTX_set_max_proto_version(ctx, DTLS1_2_VERSION) != 1 ||

@@ -118,6 +118,42 @@ START_TEST(a_ca_file_demands_a_certificate_that_it_signed)
 }
 END_TEST
 
+/* Does a client get through with its own certificate so many times? */
+static int
+list_handshake(SSL_CTX *ctx, const identity *own, int count)
+{
+    pair *p = pair_new(ctx, 1232);
+    int done;
+
+    dtlsl__tls_prepare(p->server.ssl, 0);
+    SSL_use_certificate(p->client.ssl, own->cert);
+    SSL_use_PrivateKey(p->client.ssl, own->key);
+    for (int i = 1; i < count; i++)
+        SSL_add1_chain_cert(p->client.ssl, own->cert);
+    done = handshake(p);
+    pair_free(p);
+    return done;
+}
+
+START_TEST(a_list_of_client_certificates_has_16_KB_and_no_more)
+{
+    identity ca = make_identity("ca", NULL);
+    identity own = make_identity("own", &ca);
+    const dtlsl__tls_options options = {.self_signed = 1,
+                                        .ca_file = write_cert("ca.pem", &ca)};
+    SSL_CTX *ctx = ctx_of(&options);
+    int most = (16384 - 3) / (3 + i2d_X509(own.cert, NULL));
+
+    ck_assert_int_eq(SSL_CTX_get_max_cert_list(ctx), 16384);
+    ck_assert(list_handshake(ctx, &own, most));
+    ck_assert(!list_handshake(ctx, &own, most + 1));
+    dtlsl__tls_ctx_free(ctx);
+    free_identity(&ca);
+    free_identity(&own);
+    remove_dir();
+}
+END_TEST
+
 START_TEST(a_ca_file_without_certificates_is_refused)
 {
     const dtlsl__tls_options options = {
@@ -502,6 +538,7 @@ main(void)
         a_missing_key_in_the_certificate_file_is_named,
         options_without_credentials_are_refused,
         a_ca_file_demands_a_certificate_that_it_signed,
+        a_list_of_client_certificates_has_16_KB_and_no_more,
         a_ca_file_without_certificates_is_refused,
         alpn_is_chosen_by_the_servers_preference,
         alpn_lists_with_empty_or_long_names_are_refused,
