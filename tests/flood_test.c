@@ -5,24 +5,10 @@
 #include "counters.h"
 #include "engine.h"
 #include "gate.h"
+#include "heap.h"
 #include "test.h"
 #include <dtlslisten/gate.h>
-#include <malloc.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__GLIBC__) && !defined(SANITIZED)
-#define COUNTS_ALLOCATIONS 1
-#else
-#define COUNTS_ALLOCATIONS 0
-#endif
 
 enum {
     BATCH = 32,
@@ -30,101 +16,6 @@ enum {
     COOKIE_LEN = 22,
     COOKIE_HEADER = 6
 };
-
-/* Allocations of libcrypto go through functions of their own, so that they
- * can be told from ours. */
-typedef struct tally {
-    uint64_t allocations;
-    int64_t live_blocks;
-    int64_t live_bytes;
-} tally;
-
-static tally ours;
-static tally libcrypto;
-
-#if COUNTS_ALLOCATIONS
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *block, size_t size);
-void __libc_free(void *block);
-
-static void *
-gained(tally *t, void *block)
-{
-    if (block != NULL) {
-        t->allocations++;
-        t->live_blocks++;
-        t->live_bytes += (int64_t)malloc_usable_size(block);
-    }
-    return block;
-}
-
-static void
-lost(tally *t, void *block)
-{
-    if (block != NULL) {
-        t->live_blocks--;
-        t->live_bytes -= (int64_t)malloc_usable_size(block);
-    }
-}
-
-static void *
-resized(tally *t, void *block, size_t size)
-{
-    lost(t, block);
-    return gained(t, __libc_realloc(block, size));
-}
-
-void *
-malloc(size_t size)
-{
-    return gained(&ours, __libc_malloc(size));
-}
-
-void *
-calloc(size_t count, size_t size)
-{
-    return gained(&ours, __libc_calloc(count, size));
-}
-
-void *
-realloc(void *block, size_t size)
-{
-    return resized(&ours, block, size);
-}
-
-void
-free(void *block)
-{
-    lost(&ours, block);
-    __libc_free(block);
-}
-
-static void *
-crypto_malloc(size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return gained(&libcrypto, __libc_malloc(size));
-}
-
-static void *
-crypto_realloc(void *block, size_t size, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    return resized(&libcrypto, block, size);
-}
-
-static void
-crypto_free(void *block, const char *file, int line)
-{
-    (void)file;
-    (void)line;
-    lost(&libcrypto, block);
-    __libc_free(block);
-}
-#endif
 
 typedef struct hello {
     dtlsl_path path;
@@ -134,7 +25,7 @@ typedef struct hello {
 
 static uint64_t seed;
 static uint64_t ours_before;
-static tally libcrypto_before;
+static heap_tally libcrypto_before;
 static int64_t ours_live_before;
 
 /* splitmix64 */
@@ -220,23 +111,23 @@ make_hello(hello *h, const uint8_t *cookie_header)
 static void
 start_counting(void)
 {
-    ours_before = ours.allocations;
-    ours_live_before = ours.live_bytes;
-    libcrypto_before = libcrypto;
+    ours_before = heap_ours.allocations;
+    ours_live_before = heap_ours.live_bytes;
+    libcrypto_before = heap_libcrypto;
 }
 
 static void
 assert_nothing_kept(const char *name, unsigned count)
 {
-    uint64_t of_ours = ours.allocations - ours_before;
+    uint64_t of_ours = heap_ours.allocations - ours_before;
     uint64_t of_libcrypto =
-        libcrypto.allocations - libcrypto_before.allocations;
+        heap_libcrypto.allocations - libcrypto_before.allocations;
 
     ck_assert_uint_eq(of_ours, 0);
-    ck_assert_int_eq(ours.live_bytes, ours_live_before);
-    ck_assert_int_eq(libcrypto.live_blocks, libcrypto_before.live_blocks);
-    ck_assert_int_eq(libcrypto.live_bytes, libcrypto_before.live_bytes);
-    if (COUNTS_ALLOCATIONS)
+    ck_assert_int_eq(heap_ours.live_bytes, ours_live_before);
+    ck_assert_int_eq(heap_libcrypto.live_blocks, libcrypto_before.live_blocks);
+    ck_assert_int_eq(heap_libcrypto.live_bytes, libcrypto_before.live_bytes);
+    if (heap_ours.allocations > 0)
         printf("%s: %u hellos, no allocation of ours, %.2f transient ones of "
                "libcrypto per hello\n",
                name, count, (double)of_libcrypto / count);
@@ -461,10 +352,8 @@ main(void)
         the_engine_keeps_nothing_of_a_million_strangers,
     };
 
-#if COUNTS_ALLOCATIONS
-    if (!CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free))
+    if (!heap_count())
         return EXIT_FAILURE;
-#endif
     return test_main(
         test_suite("flood", tests, sizeof(tests) / sizeof(tests[0])));
 }

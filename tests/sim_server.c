@@ -454,9 +454,9 @@ sim_server_input(sim *s, const sim_event *event)
     s->must_say = must_say(s, event);
     s->input_outputs = s->input_bytes = 0;
     guard();
-    allocations = sim_ours.allocations;
+    allocations = heap_ours.allocations;
     dtlsl__engine_input(s->engine, &datagram);
-    allocations = sim_ours.allocations - allocations;
+    allocations = heap_ours.allocations - allocations;
     unguard(s);
     drain(s);
     out = outcome(s, &before);

@@ -383,10 +383,10 @@ check_leaks(sim *s, int64_t blocks)
     if (sim_live_ssls != 0)
         sim_fail(s, SIM_NOBODY, "at the end everything is freed",
                  "%lld SSLs are left", (long long)sim_live_ssls);
-    if (sim_ours.live_blocks != blocks)
+    if (heap_ours.live_blocks != blocks)
         sim_fail(s, SIM_NOBODY, "at the end everything is freed",
                  "%lld blocks of ours are left",
-                 (long long)(sim_ours.live_blocks - blocks));
+                 (long long)(heap_ours.live_blocks - blocks));
 }
 
 static sim_totals
@@ -399,7 +399,7 @@ simulate(uint64_t seed, uint32_t clients, int verbose)
     sim_random_openssl(seed);
     SSL_CTX_free(SSL_CTX_new(DTLS_method())); /* OpenSSL starts, */
     tzset();                                  /* and libc's time zone */
-    blocks = sim_ours.live_blocks;
+    blocks = heap_ours.live_blocks;
     start(s, seed, clients);
     run(s, s->chaos_until);
     become_calm(s);
