@@ -5,9 +5,7 @@
 #include "scene.h"
 #include "test.h"
 #include "world.h"
-#include <stdio.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 enum {
     LONGEST = 65507, /* a UDP payload by IPv4 */
@@ -265,19 +263,6 @@ END_TEST
 
 /* Several messages in one record */
 
-static world *
-world_of_certificates(identity *me, char file[64])
-{
-    char option[96];
-
-    strcpy(file, "/tmp/datagram_test.XXXXXX");
-    close(mkstemp(file));
-    identity_make(me, "me");
-    identity_save(me, file);
-    snprintf(option, sizeof(option), "ca-file=%s", file);
-    return world_new(option);
-}
-
 /* Takes Certificate, ClientKeyExchange and CertificateVerify out of a held
  * flight into one record, and leaves the others behind it. Returns how many
  * messages it packed. */
@@ -319,8 +304,7 @@ release(packet *held, size_t n)
 START_TEST(messages_packed_in_one_record_make_a_handshake)
 {
     identity me;
-    char file[64];
-    world *w = world_of_certificates(&me, file);
+    world *w = world_of_certificates(NULL, &me);
     client_options options = {.identity = &me};
     client *c = world_client(w, &options);
     uint8_t hello[HELLO_ROOM];
@@ -339,7 +323,6 @@ START_TEST(messages_packed_in_one_record_make_a_handshake)
     world_check_sums(w);
     world_free(w);
     identity_free(&me);
-    unlink(file);
 }
 END_TEST
 
@@ -348,8 +331,7 @@ END_TEST
 START_TEST(one_bad_message_spoils_its_record_and_no_more)
 {
     identity me;
-    char file[64];
-    world *w = world_of_certificates(&me, file);
+    world *w = world_of_certificates(NULL, &me);
     client_options options = {.identity = &me};
     client *c = world_client(w, &options);
     uint8_t hello[HELLO_ROOM], bad[64];
@@ -375,7 +357,6 @@ START_TEST(one_bad_message_spoils_its_record_and_no_more)
     ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), 0);
     world_free(w);
     identity_free(&me);
-    unlink(file);
 }
 END_TEST
 

@@ -454,25 +454,12 @@ START_TEST(unknown_psk_identities_look_like_wrong_keys)
 }
 END_TEST
 
-static world *
-certificate_world(const identity *id, char dir[64], char file[96])
-{
-    char option[128];
-
-    make_dir(dir, file);
-    identity_save(id, file);
-    snprintf(option, sizeof(option), "ca-file=%s", file);
-    return world_new(option);
-}
-
 START_TEST(peer_certificate_is_the_clients)
 {
-    char dir[64], file[96];
     uint8_t der[2048], *want = NULL;
     identity me;
-    identity_make(&me, "me");
     client_options options = {.identity = &me};
-    world *w = certificate_world(&me, dir, file);
+    world *w = world_of_certificates(NULL, &me);
     uint64_t id = world_connect(w, world_client(w, &options));
     int32_t len =
         dtlsl__engine_peer_certificate(w->engine, id, der, sizeof(der));
@@ -485,18 +472,15 @@ START_TEST(peer_certificate_is_the_clients)
     OPENSSL_free(want);
     world_free(w);
     identity_free(&me);
-    remove_dir(dir, file);
 }
 END_TEST
 
 START_TEST(a_client_certificate_of_nobodys_is_failed_tls)
 {
-    char dir[64], file[96];
     identity me, other;
-    identity_make(&me, "me");
     identity_make(&other, "other");
     client_options options = {.identity = &other};
-    world *w = certificate_world(&me, dir, file);
+    world *w = world_of_certificates(NULL, &me);
     client *c = world_client(w, &options);
 
     world_pump(w);
@@ -507,7 +491,6 @@ START_TEST(a_client_certificate_of_nobodys_is_failed_tls)
     world_free(w);
     identity_free(&me);
     identity_free(&other);
-    remove_dir(dir, file);
 }
 END_TEST
 
@@ -703,16 +686,13 @@ END_TEST
 
 START_TEST(an_idle_session_with_a_client_certificate_can_be_resumed)
 {
-    char dir[64], file[96];
     identity me;
-    identity_make(&me, "me");
     client_options options = {.identity = &me};
-    world *w = certificate_world(&me, dir, file);
+    world *w = world_of_certificates(NULL, &me);
 
     check_resumption(w, &options, 1);
     world_free(w);
     identity_free(&me);
-    remove_dir(dir, file);
 }
 END_TEST
 

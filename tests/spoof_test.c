@@ -6,8 +6,6 @@
 #include "world.h"
 #include <malloc.h>
 #include <openssl/ssl.h>
-#include <stdio.h>
-#include <unistd.h>
 
 enum {
     BOMB = 26
@@ -228,30 +226,10 @@ END_TEST
 
 /* Clients with certificates */
 
-static char ca_file[] = "/tmp/spoof_test.XXXXXX";
-
-static world *
-world_of_certificates(identity *me)
-{
-    char option[64] = "ca-file=";
-    world *w;
-    int fd;
-
-    strcpy(ca_file + strlen(ca_file) - 6, "XXXXXX");
-    fd = mkstemp(ca_file);
-    ck_assert_int_ge(fd, 0);
-    close(fd);
-    identity_make(me, "me");
-    identity_save(me, ca_file);
-    w = world_new(strcat(option, ca_file));
-    unlink(ca_file);
-    return w;
-}
-
 START_TEST(spoofed_records_do_not_stop_a_client_with_a_certificate)
 {
     identity me;
-    world *w = world_of_certificates(&me);
+    world *w = world_of_certificates(NULL, &me);
     client_options options = {.identity = &me};
 
     for (size_t i = 0; i < N_SPOOFS; i++)
@@ -352,7 +330,7 @@ END_TEST
 START_TEST(a_forged_certificate_in_its_place_ends_the_handshake)
 {
     identity me;
-    world *w = world_of_certificates(&me);
+    world *w = world_of_certificates(NULL, &me);
     client_options options = {.identity = &me};
 
     check_forged(w, &options, DTLSL__CERTIFICATE);
@@ -591,17 +569,11 @@ START_TEST(no_message_but_a_certificate_may_declare_16_KB)
         uint16_t seq;
         uint32_t longest;
     } cases[] = {{11, 2, 16384}, {16, 3, 2048}, {15, 4, 2304}};
-    char file[] = "/tmp/dtlsl_spoof_XXXXXX", option[64];
+    identity me;
+    world *w = world_of_certificates(NULL, &me);
     uint8_t hello[HELLO_ROOM], fragment[64];
     uint64_t delivered;
-    identity me;
-    world *w;
 
-    close(mkstemp(file));
-    identity_make(&me, "me");
-    identity_save(&me, file);
-    snprintf(option, sizeof(option), "ca-file=%s", file);
-    w = world_new(option);
     world_accept(w, world_client(w, NULL), hello);
     for (size_t i = 0; i < 3; i++) {
         delivered = world_counter(w, DTLSL__N_DELIVERED);
@@ -616,7 +588,6 @@ START_TEST(no_message_but_a_certificate_may_declare_16_KB)
     }
     world_free(w);
     identity_free(&me);
-    unlink(file);
 }
 END_TEST
 
@@ -629,7 +600,7 @@ START_TEST(fragments_for_certificates_pin_one_certificate_of_memory)
         uint16_t seq;
     } kinds[] = {{11, 2}, {16, 3}, {15, 4}};
     identity me;
-    world *w = world_of_certificates(&me);
+    world *w = world_of_certificates(NULL, &me);
     client_options options = {.identity = &me};
     client *c = world_client(w, &options);
     uint8_t hello[HELLO_ROOM], bomb[BOMB];

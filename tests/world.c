@@ -5,6 +5,7 @@
 #include "test.h"
 #include <openssl/err.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum {
     POISON = 77,
@@ -87,6 +88,24 @@ world_new(const char *options)
         set_option(config, option);
     free(text);
     world_start(w, config);
+    return w;
+}
+
+world *
+world_of_certificates(const char *options, identity *me)
+{
+    char file[] = "/tmp/dtlsl_world_XXXXXX", text[256];
+    int fd = mkstemp(file);
+    world *w;
+
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    identity_make(me, "me");
+    identity_save(me, file);
+    snprintf(text, sizeof(text), "ca-file=%s %s", file,
+             options == NULL ? "" : options);
+    w = world_new(text);
+    unlink(file);
     return w;
 }
 
@@ -462,6 +481,17 @@ world_check_sums(const world *w)
     for (size_t i = 0; (info = dtlsl__counter_at(i)) != NULL; i++)
         out += info->kind == DTLSL__OUT ? sum.n[i] : 0;
     ck_assert_uint_eq(out, sum.n[DTLSL__N_RECEIVED]);
+}
+
+void
+world_check_one(const world *w)
+{
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SSL_NEW), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 1);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_OPEN), 1);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_CLOSE), 0);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), 0);
+    world_check_sums(w);
 }
 
 /* ClientHellos */

@@ -64,6 +64,8 @@ struct world {
 /* Options as "name=value name=value", or NULL. With no credentials among them,
  * self-signed=1 is added. */
 world *world_new(const char *options);
+/* The same, where clients need a certificate: 'me', made here, is a good one. */
+world *world_of_certificates(const char *options, identity *me);
 void world_free(world *w);
 /* One engine with the options set by the caller. */
 void world_start(world *w, dtlsl_config *config);
@@ -107,6 +109,8 @@ int world_index(const world *w, int32_t type, uint64_t conn);
 uint64_t world_counter(const world *w, int32_t index);
 /* Does every datagram that came in have exactly one outcome? */
 void world_check_sums(const world *w);
+/* And was there one connection, which is open? */
+void world_check_one(const world *w);
 
 /* Takes a client to its second ClientHello: the datagram, not sent yet, is in
  * 'hello'; more fragments of it, if any, wait in the client. */
