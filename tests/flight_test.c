@@ -306,13 +306,13 @@ END_TEST
 
 /* A chain of certificates that no one datagram takes. */
 static world *
-world_with_chain(const char *options, char file[64])
+world_with_chain(const char *options)
 {
-    char text[512];
+    char file[] = "/tmp/flight_test.XXXXXX", text[512];
+    world *w;
     identity id;
     FILE *f;
 
-    strcpy(file, "/tmp/loss_test.XXXXXX");
     close(mkstemp(file));
     identity_make(&id, "a server with a long chain");
     identity_save(&id, file);
@@ -328,7 +328,9 @@ world_with_chain(const char *options, char file[64])
     identity_free(&id);
     snprintf(text, sizeof(text), "cert-file=%s %s", file, options);
     reset_net();
-    return world_new(text);
+    w = world_new(text);
+    unlink(file);
+    return w;
 }
 
 static dtlsl_path
@@ -371,12 +373,12 @@ check_limit(world *w, client *c, uint64_t id, size_t longest)
 static void
 check_mtu(uint32_t mtu, const dtlsl_path *path)
 {
-    char options[32], file[64];
+    char options[32];
     world *w;
     client *c;
 
     snprintf(options, sizeof(options), "mtu=%u", mtu);
-    w = world_with_chain(options, file);
+    w = world_with_chain(options);
     c = world_client_at(w, NULL, path);
     world_pump(w);
     ck_assert_uint_le(w->longest_sent, mtu);
@@ -385,7 +387,6 @@ check_mtu(uint32_t mtu, const dtlsl_path *path)
     check_limit(w, c, world_connect(w, c), mtu < 16384 ? mtu : 16384 + 64);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_RETRANSMITS), 0);
     world_free(w);
-    unlink(file);
 }
 
 START_TEST(records_fill_the_mtu_from_the_smallest_to_the_largest)
@@ -408,8 +409,7 @@ static void
 check_short_path(const dtlsl_path *path, uint32_t longest)
 {
     client_options options = {.mtu = longest};
-    char file[64];
-    world *w = world_with_chain("mtu=1452", file);
+    world *w = world_with_chain("mtu=1452");
     client *c = world_client_at(w, &options, path);
     uint64_t id;
 
@@ -433,7 +433,6 @@ check_short_path(const dtlsl_path *path, uint32_t longest)
     check_limit(w, c, id, longest);
     world_check_echo(w, c, "through");
     world_free(w);
-    unlink(file);
 }
 
 START_TEST(a_path_of_576_bytes_costs_three_timeouts)
@@ -459,7 +458,6 @@ START_TEST(no_flight_is_longer_than_the_fallback)
     char option[300] = "mtu=1452 alpn=", *name = option + strlen(option);
     client_options options = {.mtu = IPV4_PATH, .alpn = name};
     dtlsl_path path = world_path(1, 4000);
-    char file[64];
 
     for (size_t len = 200; len < 255; len += 5) {
         world *w;
@@ -467,7 +465,7 @@ START_TEST(no_flight_is_longer_than_the_fallback)
 
         memset(name, 'a', len);
         name[len] = '\0';
-        w = world_with_chain(option, file);
+        w = world_with_chain(option);
         c = world_client_at(w, &options, &path);
         reset_net();
         net.longest = IPV4_PATH;
@@ -480,7 +478,6 @@ START_TEST(no_flight_is_longer_than_the_fallback)
         ck_assert(client_is_open(c));
         ck_assert_uint_le(w->longest_sent, IPV4_PATH);
         world_free(w);
-        unlink(file);
     }
 }
 END_TEST
@@ -489,8 +486,7 @@ END_TEST
 START_TEST(an_mtu_that_fits_the_path_costs_nothing)
 {
     client_options options = {.mtu = IPV4_PATH};
-    char file[64];
-    world *w = world_with_chain("mtu=548", file);
+    world *w = world_with_chain("mtu=548");
     client *c = world_client(w, &options);
 
     net.longest = IPV4_PATH;
@@ -499,7 +495,6 @@ START_TEST(an_mtu_that_fits_the_path_costs_nothing)
     ck_assert_uint_eq(world_counter(w, DTLSL__N_RETRANSMITS), 0);
     world_check_echo(w, c, "through");
     world_free(w);
-    unlink(file);
 }
 END_TEST
 
