@@ -58,6 +58,7 @@ typedef struct side {
     SSL *ssl;
     wire wire;
     int messages; /* calls of its msg_callback */
+    int infos;    /* ... and of its info_callback */
 } side;
 
 static SSL_CTX *ctx;

@@ -472,6 +472,22 @@ START_TEST(clears_the_ssl_in_every_call)
 }
 END_TEST
 
+static int
+on_certificate(int ok, X509_STORE_CTX *store)
+{
+    (void)ok, (void)store;
+    return 1;
+}
+
+static void
+on_info(const SSL *ssl, int where, int result)
+{
+    side *s = SSL_get_app_data(ssl);
+
+    (void)where, (void)result;
+    s->infos++;
+}
+
 /* keeps options, modes, callbacks, ex_data and BIOs of the SSL */
 START_TEST(keeps_options_and_bios)
 {
@@ -483,7 +499,8 @@ START_TEST(keeps_options_and_bios)
     for (int i = 0; i < 2; i++) {
         bio[i] = SSL_get_rbio(sides[i]->ssl);
         SSL_set_app_data(sides[i]->ssl, sides[i]);
-        SSL_set_verify(sides[i]->ssl, SSL_VERIFY_PEER, NULL);
+        SSL_set_verify(sides[i]->ssl, SSL_VERIFY_PEER, on_certificate);
+        SSL_set_info_callback(sides[i]->ssl, on_info);
         SSL_set_mode(sides[i]->ssl, SSL_MODE_RELEASE_BUFFERS);
     }
     both_accept();
@@ -495,21 +512,42 @@ START_TEST(keeps_options_and_bios)
         ck_assert_ptr_eq(SSL_get_SSL_CTX(ssl), ctx);
         ck_assert_ptr_eq(SSL_get_app_data(ssl), sides[i]);
         ck_assert_int_eq(SSL_get_verify_mode(ssl), SSL_VERIFY_PEER);
+        ck_assert(SSL_get_verify_callback(ssl) == on_certificate);
+        ck_assert(SSL_get_info_callback(ssl) == on_info);
         ck_assert(SSL_get_mode(ssl) & SSL_MODE_RELEASE_BUFFERS);
         ck_assert_uint_eq(SSL_get_options(ssl) & ~SSL_OP_COOKIE_EXCHANGE,
                           options);
     }
     ck_assert_uint_eq(SSL_CTX_get_options(ctx), ctx_options);
     ck_assert_int_eq(ours.wire.writes, 0);
+    for (int i = 0; i < 2; i++) {
+        sides[i]->infos = sides[i]->messages = 0;
+        ck_assert_int_eq(accept_on(sides[i]), GOES_ON);
+        ck_assert_int_gt(sides[i]->infos, 0);
+        ck_assert_int_gt(sides[i]->messages, 0);
+    }
 }
 END_TEST
 
-/* keeps the certificates of the SSL */
+static int
+on_choice(SSL *ssl, void *asked)
+{
+    (void)ssl;
+    ++*(int *)asked;
+    return 1;
+}
+
+/* keeps the certificates of the SSL, its cert_cb and security level */
 START_TEST(keeps_the_certificates_of_the_ssl)
 {
+    int asked[2] = {0, 0};
     identity id;
 
     identity_make(&id, "of the SSL");
+    SSL_set_cert_cb(theirs.ssl, on_choice, &asked[0]);
+    SSL_set_cert_cb(ours.ssl, on_choice, &asked[1]);
+    SSL_set_security_level(theirs.ssl, 3);
+    SSL_set_security_level(ours.ssl, 3);
     ck_assert_int_eq(SSL_use_certificate(theirs.ssl, id.cert), 1);
     ck_assert_int_eq(SSL_use_certificate(ours.ssl, id.cert), 1);
     both_accept();
@@ -517,6 +555,13 @@ START_TEST(keeps_the_certificates_of_the_ssl)
     ck_assert_ptr_ne(SSL_get_certificate(ours.ssl), id.cert);
     ck_assert_ptr_eq(SSL_get_certificate(ours.ssl),
                      SSL_CTX_get0_certificate(ctx));
+    ck_assert_int_eq(SSL_get_security_level(theirs.ssl), 3);
+    ck_assert_int_eq(SSL_get_security_level(ours.ssl),
+                     SSL_CTX_get_security_level(ctx));
+    accept_on(&theirs);
+    accept_on(&ours);
+    ck_assert_int_eq(asked[0], 1);
+    ck_assert_int_eq(asked[1], 0);
     identity_free(&id);
 }
 END_TEST
@@ -599,6 +644,21 @@ START_TEST(starts_no_timer)
 }
 END_TEST
 
+/* The ClientHello was number 1, then: what follows it is the next. */
+static void
+assert_takes_number_2(side *s)
+{
+    static datagram third;
+
+    ck_assert_int_eq(accept_on(s), GOES_ON);
+    client_feed(caller, s->wire.out, s->wire.out_len);
+    caller_gives(&third);
+    ck_assert_uint_eq(dtlsl__get16(second.data + AT_MESSAGE_SEQ), 1);
+    ck_assert_uint_eq(dtlsl__get16(third.data + AT_MESSAGE_SEQ), 2);
+    wire_put(&s->wire, &third);
+    ck_assert_int_eq(SSL_accept(s->ssl), 1);
+}
+
 /* after 1: message_seq 1 comes next, in both directions */
 START_TEST(message_seq)
 {
@@ -607,6 +667,13 @@ START_TEST(message_seq)
     accept_on(&ours);
     ck_assert_uint_eq(dtlsl__get16(theirs.wire.out + AT_MESSAGE_SEQ), 1);
     ck_assert_uint_eq(dtlsl__get16(ours.wire.out + AT_MESSAGE_SEQ), 1);
+    both_renew(ctx);
+    call(NULL);
+    ck_assert_int_eq(listen_theirs_to(&second), 1);
+    assert_takes_number_2(&theirs);
+    call(NULL);
+    ck_assert_int_eq(listen_ours(&second), 1);
+    assert_takes_number_2(&ours);
 }
 END_TEST
 
