@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What the fuzzers share. Each is one C file with fuzz_name and
+ * What the fuzzers share. Each has a C file with fuzz_name and
  * LLVMFuzzerTestOneInput; main() is libFuzzer's, or replay.c's. */
 #ifndef DTLSL_FUZZ_H
 #define DTLSL_FUZZ_H
