@@ -2,9 +2,10 @@
  * One list of counters. gate, engine and udp each own a dtlsl__counters and
  * bump their own; they are summed when they are read.
  *
- * Kinds: IN a datagram came in; OUT one of the outcomes, of which each datagram
- * that came in has exactly one (so sum(OUT) == sum(IN)); EVENT anything else;
- * GAUGE the present size or state of something. Names and meanings are stable. */
+ * Kinds: IN a datagram came in; OUT one of the outcomes, of which each
+ * datagram that came in has exactly one (so sum(OUT) == sum(IN)); EVENT
+ * anything else; GAUGE the present size or state of something. Names and
+ * meanings are stable. */
 #ifndef DTLSL_COUNTERS_H
 #define DTLSL_COUNTERS_H
 
@@ -103,7 +104,7 @@
     X(SENT, EVENT, "sent", "datagrams sent")                                  \
     X(SEND_BLOCKED, EVENT, "send_blocked", "sends that found a full socket")  \
     X(SEND_DROPPED, EVENT, "send_dropped",                                    \
-      "datagrams that the system refused for good")                           \
+      "datagrams that the system refused, or that found no room")             \
     X(SEND_TOOBIG, EVENT, "send_toobig", "of those, EMSGSIZE")                \
     X(RECEIVE_ERRORS, EVENT, "receive_errors", "errors while receiving")      \
     X(KERNEL_DROPS, EVENT, "kernel_drops",                                    \
