@@ -125,9 +125,11 @@ DTLSL_API int32_t dtlsl_gate_judge(dtlsl_gate *gate, const dtlsl_path *path,
 /* DTLSv1_listen() for a datagram that you already hold. 'ssl' is fresh from
  * SSL_new of a DTLS server SSL_CTX and has its BIOs.
  *   1: ssl is where DTLSv1_listen() leaves it; call SSL_accept(ssl) at once.
- *   0: nothing fatal; send the reply if the verdict is REPLY. ssl is untouched.
+ *   0: nothing fatal; send the reply if the verdict is REPLY. ssl is
+ *      untouched.
  * < 0: broken arguments, or OpenSSL failed (DTLSL_ERR_TLS); free ssl.
- * Certificates set on the SSL itself (not its SSL_CTX) do not survive a 1. */
+ * Certificates, cert_cb and security level set on the SSL itself (not its
+ * SSL_CTX) do not survive a 1. */
 DTLSL_API int32_t dtlsl_gate_listen(dtlsl_gate *gate, struct ssl_st *ssl,
                                     const dtlsl_path *path,
                                     const uint8_t *datagram, size_t len,
