@@ -111,13 +111,13 @@ void dtlsl__peers_detach(dtlsl__peers *peers, dtlsl__session *session);
 /* Frees a detached session. Its conn is the caller's. */
 void dtlsl__peers_remove(dtlsl__peers *peers, dtlsl__session *session);
 
-/* May one more half-open session come from here, perhaps to replace one? The reason's counter
- * (DTLSL__N_DROP_PREFIX), or 0. */
+/* May one more half-open session come from here, perhaps to replace one? The
+ * reason's counter (DTLSL__N_DROP_PREFIX), or 0. */
 int32_t dtlsl__peers_refuses(const dtlsl__peers *peers, const uint8_t peer[24],
                              const dtlsl__settings *settings, int replaces);
 /* Whom to evict for a new handshake: one that got an alert, an incomplete
- * ClientHello, else the oldest of the prefix that has most of its share. NULL: nobody.
- * O(max-handshakes), and only where an accept follows, which costs a
+ * ClientHello, else the oldest of the prefix that has most of its share. NULL:
+ * nobody. O(max-handshakes), and only where an accept follows, which costs a
  * signature. */
 dtlsl__session *dtlsl__peers_victim(const dtlsl__peers *peers);
 

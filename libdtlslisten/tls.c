@@ -419,11 +419,11 @@ dtlsl__tls_prepare(struct ssl_st *ssl, int encrypt_then_mac)
 
 /* ---- the versions of libssl ---- */
 
-/* No other file asks for them. They differ, besides, in what needs no question:
- * the number of the ServerHello (conn.c adds a difference; openssl issue
- * 32063), what they keep of the datagram behind the ClientHello (the listen
- * step hands over one record), and whether SSL_free_buffers may be followed by
- * a write (conn.c takes the buffers back before). */
+/* No other file asks for them. They differ, besides, in what needs no
+ * question: the number of the ServerHello (conn.c adds a difference; openssl
+ * issue 32063), what they keep of the datagram behind the ClientHello (the
+ * listen step hands over one record), and whether SSL_free_buffers may be
+ * followed by a write (conn.c takes the buffers back before). */
 
 /* From the first release of a series on, and before the first one that has
  * the fixes of OpenSSL's advisory of 29 September 2026: CVE-2026-84782, a

@@ -637,7 +637,8 @@ send_handshake(world *w, client *c, const uint8_t *message, size_t len)
     packet_free(&p);
 }
 
-/* OpenSSL would keep 16 KB for each of eight messages and wait for the rest. */
+/* OpenSSL would keep 16 KB for each of eight messages and wait for the
+ * rest. */
 START_TEST(parts_of_a_renegotiation_end_a_session)
 {
     client_options options = {.ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * Datagrams of odd shapes: empty and huge ones, several records in one, several
- * handshake messages in one record. */
+ * Datagrams of odd shapes: empty and huge ones, several records in one,
+ * several handshake messages in one record. */
 #include "record.h"
 #include "scene.h"
 #include "test.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * OpenSSL's error queue belongs to the thread: what SSL_get_error() says of the
- * application's own SSL objects must not depend on what strangers send here. */
+ * OpenSSL's error queue belongs to the thread: what SSL_get_error() says of
+ * the application's own SSL objects must not depend on what strangers send
+ * here. */
 #include "gate.h"
 #include "test.h"
 #include "world.h"

@@ -75,7 +75,8 @@ tag_of_session(sim *s, uint32_t peer)
 }
 
 /* A HelloVerifyRequest with a number far ahead ends an OpenSSL client's
- * handshake: its replay window moves. Forged ClientHellos ask for such ones. */
+ * handshake: its replay window moves. Forged ClientHellos ask for such
+ * ones. */
 static void
 check_number(sim *s, uint32_t peer, const uint8_t *data, size_t len)
 {

@@ -624,8 +624,8 @@ START_TEST(fragments_for_certificates_pin_one_certificate_of_memory)
 }
 END_TEST
 
-/* The client goes on to its ChangeCipherSpec; its Finished is kept. Returns the
- * length of that. */
+/* The client goes on to its ChangeCipherSpec; its Finished is kept. Returns
+ * the length of that. */
 static size_t
 change_cipher(world *w, client *c, uint8_t finished[HELLO_ROOM])
 {

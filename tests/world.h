@@ -43,7 +43,8 @@ struct world {
     int stopped;
     int echo;   /* DATA is sent back */
     int poison; /* an entry of the application's in the error queue */
-    /* Around each call of the engine, in place of a look at the error queue. */
+    /* Around each call of the engine, in place of a look at the error
+     * queue. */
     void (*before)(void);
     void (*after)(void);
     uint32_t lose; /* so many of the engine's datagrams get lost */
@@ -64,7 +65,7 @@ struct world {
 /* Options as "name=value name=value", or NULL. With no credentials among them,
  * self-signed=1 is added. */
 world *world_new(const char *options);
-/* The same, where clients need a certificate: 'me', made here, is a good one. */
+/* The same, where clients need a certificate: 'me', made here, is good. */
 world *world_of_certificates(const char *options, identity *me);
 void world_free(world *w);
 /* One engine with the options set by the caller. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Configuration by name and string: one table of options, the same names in C,
- * on the command line of the examples, in bindings and in dtlslisten-config(5),
- * which lists all of them with range and default.
+ * Configuration by name and string: one table of options, the same names in
+ * C, on the command line of the examples, in bindings and in
+ * dtlslisten-config(5), which lists all of them with range and default.
  *
  * A config owns what its listeners share: the SSL_CTX, the cookie secret, the
  * ticket keys and the sockets of a group of workers. It freezes with the first
