@@ -341,11 +341,14 @@ done:
     return result;
 }
 
-/* The SSL_CTX is changed for the length of the step, and back. */
+/* The SSL_CTX is changed for the length of the step, and back. That costs the
+ * SSL what stands beside its certificates; what it asks of keys and suites must
+ * not get weaker. */
 static int
 listen_behind_shim(SSL *ssl, const uint8_t *record, size_t len)
 {
     SSL_CTX *ctx = SSL_get_SSL_CTX(ssl);
+    int level = SSL_get_security_level(ssl);
     SSL_CTX *shim_ctx = shim_get(SSL_CTX_get_ssl_method(ctx));
     int result = -1;
 
@@ -355,6 +358,7 @@ listen_behind_shim(SSL *ssl, const uint8_t *record, size_t len)
         result = listen_on_record(ssl, record, len);
     if (SSL_set_SSL_CTX(ssl, ctx) == NULL)
         result = -1;
+    SSL_set_security_level(ssl, level);
     SSL_CTX_free(ctx);
     return result;
 }

@@ -128,7 +128,7 @@ DTLSL_API int32_t dtlsl_gate_judge(dtlsl_gate *gate, const dtlsl_path *path,
  *   0: nothing fatal; send the reply if the verdict is REPLY. ssl is
  *      untouched.
  * < 0: broken arguments, or OpenSSL failed (DTLSL_ERR_TLS); free ssl.
- * Certificates, cert_cb and security level set on the SSL itself (not its
+ * Certificates, cert_cb and security callback set on the SSL itself (not its
  * SSL_CTX) do not survive a 1. */
 DTLSL_API int32_t dtlsl_gate_listen(dtlsl_gate *gate, struct ssl_st *ssl,
                                     const dtlsl_path *path,
