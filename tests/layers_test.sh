@@ -80,9 +80,12 @@ allowed()
     schedule) ;;
     strategy) echo schedule ;;
     file) echo strategy ;;
+    keyfile) echo schedule strategy ;;
+    keyset) echo file keyfile keyring ;;
     keyring) echo strategy ;;
     tagged) echo keyring ;;
     hmac) echo file module tagged ;;
+    cluster) echo keyset module tagged ;;
     module) ;;
     *) return 1 ;;
     esac
