@@ -66,6 +66,7 @@ bundled_dir(void)
         ck_assert_ptr_nonnull(mkdtemp(dir));
         install("hmac");
         install("cluster");
+        install("aead");
     }
     return dir;
 }

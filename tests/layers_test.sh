@@ -83,8 +83,9 @@ allowed()
     keyfile) echo schedule strategy ;;
     keyset) echo file keyfile keyring ;;
     keyring) echo strategy ;;
-    tagged) echo keyring ;;
+    tagged | seal) echo keyring ;;
     hmac) echo file module tagged ;;
+    aead) echo keyset module seal ;;
     cluster) echo keyset module tagged ;;
     module) ;;
     *) return 1 ;;

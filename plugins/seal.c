@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT
+ * Deterministic authenticated encryption. AES-SIV is composed from CMAC and
+ * CTR with contexts that are keyed once: OpenSSL's own AES-SIV takes more than
+ * twice the time, and a context of it that is used again may give the tag of
+ * the last message. */
+#include "seal.h"
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    BLOCK = 16
+};
+
+typedef struct seal {
+    const dtlsl_cookie_host *host;
+    EVP_CIPHER_CTX *ctr;
+    EVP_MAC_CTX *cmac;       /* of siv */
+    uint8_t zero_mac[BLOCK]; /* of siv: dbl(CMAC(0)) */
+    void *hmac;              /* of fips */
+} seal;
+
+/* ---- AES-SIV ---- */
+
+/* Multiplication by x in GF(2^128). */
+static void
+dbl(uint8_t block[BLOCK])
+{
+    uint8_t carry = (uint8_t)(block[0] >> 7);
+
+    for (int i = 0; i < BLOCK - 1; i++)
+        block[i] = (uint8_t)(block[i] << 1 | block[i + 1] >> 7);
+    block[BLOCK - 1] = (uint8_t)(block[BLOCK - 1] << 1);
+    block[BLOCK - 1] ^= (uint8_t)(0x87 & -carry);
+}
+
+static void
+xor_block(uint8_t *out, const uint8_t *in)
+{
+    for (int i = 0; i < BLOCK; i++)
+        out[i] ^= in[i];
+}
+
+static int
+cmac(EVP_MAC_CTX *ctx, const uint8_t *data, size_t len, uint8_t mac[BLOCK])
+{
+    size_t mac_len = 0;
+
+    return EVP_MAC_init(ctx, NULL, 0, NULL) == 1 &&
+           EVP_MAC_update(ctx, data, len) == 1 &&
+           EVP_MAC_final(ctx, mac, &mac_len, BLOCK) == 1 && mac_len == BLOCK;
+}
+
+/* S2V of one string of associated data and the plaintext. */
+static int
+s2v(seal *s, const uint8_t *ad, size_t ad_len, const uint8_t *plain,
+    size_t len, uint8_t v[BLOCK])
+{
+    uint8_t last[DTLSL__SEAL_MAX];
+    uint8_t d[BLOCK], ad_mac[BLOCK];
+
+    if (!cmac(s->cmac, ad, ad_len, ad_mac))
+        return 0;
+    memcpy(d, s->zero_mac, BLOCK);
+    xor_block(d, ad_mac);
+    memcpy(last, plain, len);
+    if (len >= BLOCK) {
+        xor_block(last + len - BLOCK, d);
+        return cmac(s->cmac, last, len, v);
+    }
+    last[len] = 0x80;
+    memset(last + len + 1, 0, BLOCK - len - 1);
+    dbl(d);
+    xor_block(last, d);
+    return cmac(s->cmac, last, BLOCK, v);
+}
+
+/* ---- both profiles ---- */
+
+static int
+make_tag(seal *s, const uint8_t *ad, size_t ad_len, const uint8_t *plain,
+         size_t len, uint8_t tag[BLOCK])
+{
+    uint8_t message[DTLSL__MESSAGE_MAX + 2 + DTLSL__SEAL_MAX];
+    uint8_t mac[32];
+    int ok;
+
+    if (s->cmac != NULL)
+        return s2v(s, ad, ad_len, plain, len, tag);
+    memcpy(message, ad, ad_len);
+    message[ad_len] = (uint8_t)(len >> 8);
+    message[ad_len + 1] = (uint8_t)len;
+    memcpy(message + ad_len + 2, plain, len);
+    ok = s->host->hmac_sha256(s->hmac, message, ad_len + 2 + len, mac) >= 0;
+    memcpy(tag, mac, BLOCK);
+    s->host->cleanse(message, sizeof(message));
+    return ok;
+}
+
+static int
+crypt(seal *s, const uint8_t *tag, const uint8_t *in, size_t len, uint8_t *out)
+{
+    uint8_t counter[BLOCK];
+    int n = 0;
+
+    memcpy(counter, tag, BLOCK);
+    if (s->cmac != NULL) {
+        counter[8] &= 0x7f;
+        counter[12] &= 0x7f;
+    }
+    return EVP_EncryptInit_ex2(s->ctr, NULL, NULL, counter, NULL) == 1 &&
+           EVP_EncryptUpdate(s->ctr, out, &n, in, (int)len) == 1 &&
+           n == (int)len;
+}
+
+int32_t
+dtlsl__seal(void *context, const uint8_t *ad, size_t ad_len,
+            const uint8_t *plain, size_t len, uint8_t *out)
+{
+    seal *s = context;
+    int ok;
+
+    if (len == 0 || len > DTLSL__SEAL_MAX || ad_len > DTLSL__MESSAGE_MAX)
+        return DTLSL_ERR_ARGUMENT;
+    ERR_set_mark();
+    ok = make_tag(s, ad, ad_len, plain, len, out) &&
+         crypt(s, out, plain, len, out + BLOCK);
+    ERR_pop_to_mark();
+    return ok ? DTLSL_OK : DTLSL_ERR_TLS;
+}
+
+int32_t
+dtlsl__unseal(void *context, const uint8_t *ad, size_t ad_len,
+              const uint8_t *in, size_t len, uint8_t *plain)
+{
+    seal *s = context;
+    uint8_t tag[BLOCK];
+    int ok;
+
+    if (len == 0 || len > DTLSL__SEAL_MAX || ad_len > DTLSL__MESSAGE_MAX)
+        return DTLSL_ERR_ARGUMENT;
+    ERR_set_mark();
+    ok = crypt(s, in, in + BLOCK, len, plain) &&
+         make_tag(s, ad, ad_len, plain, len, tag);
+    ERR_pop_to_mark();
+    if (ok && s->host->ct_equal(tag, in, BLOCK) == 1)
+        return 1;
+    s->host->cleanse(plain, len);
+    return ok ? 0 : DTLSL_ERR_TLS;
+}
+
+/* ---- contexts ---- */
+
+static void
+seal_drop(const dtlsl_cookie_host *host, void *context)
+{
+    seal *s = context;
+
+    if (s == NULL)
+        return;
+    EVP_CIPHER_CTX_free(s->ctr);
+    EVP_MAC_CTX_free(s->cmac);
+    host->hmac_free(s->hmac);
+    host->cleanse(s, sizeof(*s));
+    free(s);
+}
+
+static EVP_CIPHER_CTX *
+ctr_new(const char *name, const uint8_t *key)
+{
+    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, name, NULL);
+    EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
+
+    if (ctx != NULL &&
+        (cipher == NULL ||
+         EVP_EncryptInit_ex2(ctx, cipher, key, NULL, NULL) != 1)) {
+        EVP_CIPHER_CTX_free(ctx);
+        ctx = NULL;
+    }
+    EVP_CIPHER_free(cipher);
+    return ctx;
+}
+
+static EVP_MAC_CTX *
+cmac_new(const uint8_t *key)
+{
+    char name[] = "AES-128-CBC";
+    EVP_MAC *mac = EVP_MAC_fetch(NULL, "CMAC", NULL);
+    EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(mac);
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, name, 0),
+        OSSL_PARAM_construct_end(),
+    };
+
+    if (ctx != NULL && EVP_MAC_init(ctx, key, 16, params) != 1) {
+        EVP_MAC_CTX_free(ctx);
+        ctx = NULL;
+    }
+    EVP_MAC_free(mac);
+    return ctx;
+}
+
+/* Some providers take a second use of a CMAC context for a success and do not
+ * start anew: the same message must give the same MAC again. */
+static int
+cmac_is_reusable(seal *s)
+{
+    static const uint8_t zero[BLOCK];
+    uint8_t again[BLOCK];
+
+    if (!cmac(s->cmac, zero, BLOCK, s->zero_mac) ||
+        !cmac(s->cmac, zero, 1, again) || !cmac(s->cmac, zero, BLOCK, again) ||
+        memcmp(again, s->zero_mac, BLOCK) != 0)
+        return 0;
+    dbl(s->zero_mac);
+    return 1;
+}
+
+static void *
+siv_make(const dtlsl_cookie_host *host, const uint8_t *key)
+{
+    seal *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    ERR_set_mark();
+    s->host = host;
+    s->cmac = cmac_new(key);
+    s->ctr = ctr_new("AES-128-CTR", key + 16);
+    if (s->cmac == NULL || s->ctr == NULL || !cmac_is_reusable(s)) {
+        seal_drop(host, s);
+        s = NULL;
+    }
+    ERR_pop_to_mark();
+    return s;
+}
+
+static void *
+fips_make(const dtlsl_cookie_host *host, const uint8_t *key)
+{
+    seal *s = calloc(1, sizeof(*s));
+
+    if (s == NULL)
+        return NULL;
+    ERR_set_mark();
+    s->host = host;
+    s->hmac = host->hmac_new(host->ctx, key, 32);
+    s->ctr = ctr_new("AES-256-CTR", key + 32);
+    if (s->hmac == NULL || s->ctr == NULL) {
+        seal_drop(host, s);
+        s = NULL;
+    }
+    ERR_pop_to_mark();
+    return s;
+}
+
+const dtlsl__key_use dtlsl__key_use_siv = {DTLSL__ID_AEAD, 32, siv_make,
+                                           seal_drop};
+const dtlsl__key_use dtlsl__key_use_fips = {DTLSL__ID_FIPS, 64, fips_make,
+                                            seal_drop};
