@@ -14,6 +14,12 @@
 #include <string.h>
 
 const dtlsl_cookie_plugin *dtlsl__cookie_hmac(void);
+#ifdef DTLSL_BUILTIN_CLUSTER
+const dtlsl_cookie_plugin *dtlsl__cookie_cluster(void);
+#endif
+#ifdef DTLSL_BUILTIN_AEAD
+const dtlsl_cookie_plugin *dtlsl__cookie_aead(void);
+#endif
 
 enum {
     CHAIN_MAX = 8,
@@ -194,7 +200,17 @@ host_hmac_sha256(void *mac, const uint8_t *data, size_t len, uint8_t *tag)
 const dtlsl_cookie_plugin *
 dtlsl__cookie_builtin(const char *name)
 {
-    return strcmp(name, "hmac") == 0 ? dtlsl__cookie_hmac() : NULL;
+    if (strcmp(name, "hmac") == 0)
+        return dtlsl__cookie_hmac();
+#ifdef DTLSL_BUILTIN_CLUSTER
+    if (strcmp(name, "cluster") == 0)
+        return dtlsl__cookie_cluster();
+#endif
+#ifdef DTLSL_BUILTIN_AEAD
+    if (strcmp(name, "aead") == 0)
+        return dtlsl__cookie_aead();
+#endif
+    return NULL;
 }
 
 static const dtlsl__strategy *
