@@ -141,9 +141,15 @@ const dtlsl__counter_info *dtlsl__counter_at(size_t index);
 /* The index of a name, or -1. */
 int32_t dtlsl__counter_find(const char *name);
 void dtlsl__counters_add(dtlsl__counters *sum, const dtlsl__counters *part);
+/* Counters of cookie strategies, by index; < 0 behind the last. */
+typedef int32_t dtlsl__counters_more(const void *from, size_t index,
+                                     const char **strategy, const char **name,
+                                     uint64_t *value);
+
 /* One line of JSON, or the Prometheus text format with the prefix
  * "dtlslisten_". Returns the length or DTLSL_ERR_SPACE. */
-int32_t dtlsl__counters_text(const dtlsl__counters *counters, int32_t format,
-                             char *buf, size_t buf_len);
+int32_t dtlsl__counters_text(const dtlsl__counters *counters,
+                             dtlsl__counters_more *more, const void *from,
+                             int32_t format, char *buf, size_t buf_len);
 
 #endif

@@ -674,6 +674,13 @@ dtlsl_listener_counter_name(size_t index)
     return info == NULL ? NULL : info->name;
 }
 
+static int32_t
+strategy_counter(const void *chain, size_t index, const char **strategy,
+                 const char **name, uint64_t *value)
+{
+    return dtlsl__chain_counter(chain, index, strategy, name, value);
+}
+
 int32_t
 dtlsl_listener_counters(const dtlsl_listener *l, int32_t format, char *buf,
                         size_t buf_len)
@@ -683,5 +690,8 @@ dtlsl_listener_counters(const dtlsl_listener *l, int32_t format, char *buf,
     if (l == NULL || buf == NULL)
         return DTLSL_ERR_ARGUMENT;
     sum_counters(l, &sum);
-    return dtlsl__counters_text(&sum, format, buf, buf_len);
+    return dtlsl__counters_text(
+        &sum, strategy_counter,
+        dtlsl__gate_chain(dtlsl__engine_gate(l->engine)), format, buf,
+        buf_len);
 }

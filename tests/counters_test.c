@@ -107,7 +107,8 @@ START_TEST(json_is_one_object_on_one_line)
     char *at = text;
 
     fill();
-    len = dtlsl__counters_text(&counters, DTLSL_FORMAT_JSON, text, ROOM);
+    len = dtlsl__counters_text(&counters, NULL, NULL, DTLSL_FORMAT_JSON, text,
+                               ROOM);
     ck_assert_int_eq(len, (int32_t)strlen(text));
     for (size_t i = 0; i < DTLSL__N_COUNTERS; i++) {
         char want[128];
@@ -125,7 +126,8 @@ START_TEST(prometheus_has_help_and_type_of_each)
     int32_t len;
 
     fill();
-    len = dtlsl__counters_text(&counters, DTLSL_FORMAT_PROMETHEUS, text, ROOM);
+    len = dtlsl__counters_text(&counters, NULL, NULL, DTLSL_FORMAT_PROMETHEUS,
+                               text, ROOM);
     ck_assert_int_eq(len, (int32_t)strlen(text));
     ck_assert_ptr_eq(strstr(text, "# HELP dtlslisten_received_total "
                                   "datagrams received\n"
@@ -145,20 +147,61 @@ START_TEST(prometheus_has_three_lines_a_counter)
 {
     size_t lines = 0;
 
-    ck_assert_int_gt(
-        dtlsl__counters_text(&counters, DTLSL_FORMAT_PROMETHEUS, text, ROOM),
-        0);
+    ck_assert_int_gt(dtlsl__counters_text(&counters, NULL, NULL,
+                                          DTLSL_FORMAT_PROMETHEUS, text, ROOM),
+                     0);
     for (const char *c = text; *c != '\0'; c++)
         lines += *c == '\n';
     ck_assert_uint_eq(lines, 3 * (size_t)DTLSL__N_COUNTERS);
 }
 END_TEST
 
+static int32_t
+more(const void *from, size_t index, const char **strategy, const char **name,
+     uint64_t *value)
+{
+    static const char *const names[] = {"minted", "a\"}", "", "unknown_key"};
+
+    ck_assert_ptr_eq(from, &counters);
+    if (index >= 4)
+        return DTLSL_ERR_ARGUMENT;
+    *strategy = index < 3 ? "hmac" : "two-parts";
+    *name = names[index];
+    *value = 7 + index;
+    return DTLSL_OK;
+}
+
+START_TEST(counters_of_strategies_follow)
+{
+    static const char json[] = ",\"cookie_hmac_minted\":7,"
+                               "\"cookie_two-parts_unknown_key\":10}";
+    static const char prometheus[] =
+        "# HELP dtlslisten_cookie_strategy_total counters of cookie "
+        "strategies\n"
+        "# TYPE dtlslisten_cookie_strategy_total counter\n"
+        "dtlslisten_cookie_strategy_total"
+        "{strategy=\"hmac\",counter=\"minted\"} 7\n"
+        "dtlslisten_cookie_strategy_total"
+        "{strategy=\"two-parts\",counter=\"unknown_key\"} 10\n";
+    int32_t len;
+
+    len = dtlsl__counters_text(&counters, more, &counters, DTLSL_FORMAT_JSON,
+                               text, ROOM);
+    ck_assert_int_gt(len, (int32_t)sizeof(json));
+    ck_assert_str_eq(text + len - (sizeof(json) - 1), json);
+    len = dtlsl__counters_text(&counters, more, &counters,
+                               DTLSL_FORMAT_PROMETHEUS, text, ROOM);
+    ck_assert_int_gt(len, (int32_t)sizeof(prometheus));
+    ck_assert_str_eq(text + len - (sizeof(prometheus) - 1), prometheus);
+}
+END_TEST
+
 START_TEST(the_greatest_value_is_printed)
 {
     counters.n[DTLSL__N_RECEIVED] = UINT64_MAX;
-    ck_assert_int_gt(
-        dtlsl__counters_text(&counters, DTLSL_FORMAT_JSON, text, ROOM), 0);
+    ck_assert_int_gt(dtlsl__counters_text(&counters, NULL, NULL,
+                                          DTLSL_FORMAT_JSON, text, ROOM),
+                     0);
     ck_assert_ptr_eq(strstr(text, "{\"received\":18446744073709551615,"),
                      text);
 }
@@ -167,31 +210,34 @@ END_TEST
 START_TEST(too_small_a_buffer_is_told_and_not_overrun)
 {
     for (int32_t format = 1; format <= 2; format++) {
-        int32_t len = dtlsl__counters_text(&counters, format, text, ROOM);
+        int32_t len =
+            dtlsl__counters_text(&counters, NULL, NULL, format, text, ROOM);
         ck_assert_int_gt(len, 0);
         for (size_t cap = 0; cap <= (size_t)len; cap++) {
             text[cap] = '#';
             ck_assert_int_eq(
-                dtlsl__counters_text(&counters, format, text, cap),
+                dtlsl__counters_text(&counters, NULL, NULL, format, text, cap),
                 DTLSL_ERR_SPACE);
             ck_assert_int_eq(text[cap], '#');
         }
-        ck_assert_int_eq(
-            dtlsl__counters_text(&counters, format, text, (size_t)len + 1),
-            len);
+        ck_assert_int_eq(dtlsl__counters_text(&counters, NULL, NULL, format,
+                                              text, (size_t)len + 1),
+                         len);
     }
-    ck_assert_int_eq(
-        dtlsl__counters_text(&counters, DTLSL_FORMAT_JSON, NULL, 0),
-        DTLSL_ERR_SPACE);
+    ck_assert_int_eq(dtlsl__counters_text(&counters, NULL, NULL,
+                                          DTLSL_FORMAT_JSON, NULL, 0),
+                     DTLSL_ERR_SPACE);
 }
 END_TEST
 
 START_TEST(an_unknown_format_is_refused)
 {
-    ck_assert_int_eq(dtlsl__counters_text(&counters, 0, text, ROOM),
-                     DTLSL_ERR_ARGUMENT);
-    ck_assert_int_eq(dtlsl__counters_text(&counters, 3, text, ROOM),
-                     DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(
+        dtlsl__counters_text(&counters, NULL, NULL, 0, text, ROOM),
+        DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(
+        dtlsl__counters_text(&counters, NULL, NULL, 3, text, ROOM),
+        DTLSL_ERR_ARGUMENT);
 }
 END_TEST
 
@@ -209,6 +255,7 @@ main(void)
         json_is_one_object_on_one_line,
         prometheus_has_help_and_type_of_each,
         prometheus_has_three_lines_a_counter,
+        counters_of_strategies_follow,
         the_greatest_value_is_printed,
         too_small_a_buffer_is_told_and_not_overrun,
         an_unknown_format_is_refused,

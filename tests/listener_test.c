@@ -712,6 +712,7 @@ START_TEST(counters_answer_in_any_state)
     ck_assert_int_gt(
         dtlsl_listener_counters(l, DTLSL_FORMAT_JSON, text, sizeof(text)), 0);
     ck_assert_ptr_nonnull(strstr(text, "\"received\""));
+    ck_assert_ptr_nonnull(strstr(text, ",\"cookie_hmac_minted\":"));
     ck_assert_int_eq(dtlsl_listener_counters(l, DTLSL_FORMAT_JSON, text, 4),
                      DTLSL_ERR_SPACE);
     ck_assert_str_eq(dtlsl_listener_counter_name(0), "received");
