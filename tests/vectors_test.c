@@ -274,6 +274,55 @@ check_cookie(const vector *v)
     dtlsl__chain_free(chain);
 }
 
+static const char *
+verdict_name(int32_t verdict)
+{
+    static const char *const names[] = {
+        [DTLSL_COOKIE_VALID] = "VALID",
+        [DTLSL_COOKIE_MALFORMED] = "MALFORMED",
+        [DTLSL_COOKIE_UNKNOWN_KEY] = "UNKNOWN_KEY",
+        [DTLSL_COOKIE_EXPIRED] = "EXPIRED",
+        [DTLSL_COOKIE_FUTURE] = "FUTURE",
+        [DTLSL_COOKIE_MISMATCH] = "MISMATCH",
+        [DTLSL_COOKIE_NEED_MORE] = "NEED_MORE",
+    };
+
+    return verdict > 0 && (size_t)verdict < sizeof(names) / sizeof(names[0])
+               ? names[verdict]
+               : "a failure";
+}
+
+static void
+check_verdict(const vector *v)
+{
+    const char *strategy = find(v, "strategy");
+    const char *module = strcmp(strategy, "fips") == 0 ? "aead" : strategy;
+    dtlsl_cookie_result out = {.size = sizeof(out)};
+    uint8_t cookie[256], data[256];
+    char options[2048] = "", err[512];
+    size_t len = find_bytes(v, "cookie", cookie, sizeof(cookie)), data_len;
+    dtlsl__chain *chain = NULL;
+    const char *got;
+    dtlsl_now now;
+    hello h;
+
+    read_input(v, &h);
+    h.in.mono_ms = h.in.unix_ms = find_number(v, "now", 0);
+    now = (dtlsl_now){h.in.mono_ms, h.in.unix_ms};
+    spell_options(v, options, sizeof(options));
+    ck_assert_msg(bundled_chain(&chain, module, options, &now, err) ==
+                      DTLSL_OK,
+                  "%s: %s", find(v, "vector"), err);
+    got = verdict_name(dtlsl__chain_verify(chain, &h.in, cookie, len, &out));
+    ck_assert_msg(strcmp(got, find(v, "verdict")) == 0, "%s is %s",
+                  find(v, "vector"), got);
+    ck_assert_uint_eq(out.age_ms, find_number(v, "age", 0));
+    data_len = find_bytes(v, "data", data, sizeof(data));
+    ck_assert_uint_eq(out.app_len, data_len);
+    ck_assert_mem_eq(out.app, data, data_len);
+    dtlsl__chain_free(chain);
+}
+
 /* PRK and K, which no cookie shows. */
 static void
 check_keys(const vector *v)
@@ -379,7 +428,7 @@ START_TEST(strategies_make_the_cookies_of_an_independent_program)
     vector v;
 
     while (next_vector(&v, &at)) {
-        if (find(&v, "strategy") == NULL)
+        if (find(&v, "strategy") == NULL || find(&v, "verdict") != NULL)
             continue;
         check_keys(&v);
         check_cookie(&v);
@@ -387,6 +436,24 @@ START_TEST(strategies_make_the_cookies_of_an_independent_program)
     }
     ck_assert_uint_ge(n, 40);
     dtlsl__chain_free(spy);
+    free(text);
+    bundled_done();
+}
+END_TEST
+
+START_TEST(strategies_judge_as_an_independent_program_does)
+{
+    char *text = load_file(), *at = text;
+    size_t n = 0;
+    vector v;
+
+    while (next_vector(&v, &at)) {
+        if (find(&v, "verdict") == NULL)
+            continue;
+        check_verdict(&v);
+        n++;
+    }
+    ck_assert_uint_ge(n, 90);
     free(text);
     bundled_done();
 }
@@ -432,6 +499,7 @@ main(void)
 {
     const TTest *const tests[] = {
         strategies_make_the_cookies_of_an_independent_program,
+        strategies_judge_as_an_independent_program_does,
         key_files_are_read_as_an_independent_program_does,
         a_hello_is_split_as_by_an_independent_program,
     };

@@ -118,6 +118,105 @@ def seal_fips(key, ad, plain):
     return tag + ctr.update(plain) + ctr.finalize()
 
 
+def open_siv(key, ad, sealed):
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+    try:
+        return AESSIV(key).decrypt(sealed, [ad])
+    except InvalidTag:
+        return None
+
+
+def open_fips(key, ad, sealed):
+    from cryptography.hazmat.primitives.ciphers import (Cipher, algorithms,
+                                                        modes)
+    ctr = Cipher(algorithms.AES(key[32:]), modes.CTR(sealed[:16])).decryptor()
+    plain = ctr.update(sealed[16:]) + ctr.finalize()
+    return plain if seal_fips(key, ad, plain) == sealed else None
+
+
+def signed32(n):
+    n %= 2**32
+    return n - 2**32 if n >= 2**31 else n
+
+
+def window(v, now, delta):
+    """None within it, else the name of what is wrong."""
+    if delta > now:
+        return "MISMATCH"
+    if delta > v["lifetime"]:
+        return "EXPIRED"
+    return "FUTURE" if -delta > v["skew"] else None
+
+
+def genuine_time(v, prk, kid, keyed):
+    """The time in an hmac or cluster cookie's header as an age, and the tag's
+    truth."""
+    kind, cookie, now = v["strategy"], v["cookie"], v["now"]
+    service = v.get("service", b"")
+    shift = 0 if keyed else offset_of(prk, kid, service)
+    delta = signed32(now - struct.unpack(">I", cookie[2:6])[0] + shift)
+    key = expand(prk, key_info(kind, kid, (now - delta) // EPOCH_MS, service),
+                 32)
+    tag = hmac.new(key, message(v, cookie[:-16], not keyed),
+                   hashlib.sha256).digest()[:16]
+    return delta, hmac.compare_digest(tag, cookie[-16:])
+
+
+def judge_tagged(v, prk, kid, keyed):
+    needs_tail = v["cookie"][0] & 1 and not v.get("tail")
+    if needs_tail:
+        return "NEED_MORE", 0, b""
+    delta, genuine = genuine_time(v, prk, kid, keyed)
+    if not genuine:
+        return "MISMATCH", 0, b""
+    wrong = window(v, v["now"], delta)
+    return (wrong, 0, b"") if wrong else ("VALID", max(delta, 0), b"")
+
+
+def judge_sealed(v, prk, kid, keyed):
+    kind, cookie, now = v["strategy"], v["cookie"], v["now"]
+    if v["cookie"][0] & 1 and not v.get("tail"):
+        return "NEED_MORE", 0, b""
+    unseal = open_siv if kind == "aead" else open_fips
+    for epoch in (now // EPOCH_MS - 1, now // EPOCH_MS, now // EPOCH_MS + 1):
+        if epoch < 0 or epoch % 256 != cookie[2]:
+            continue
+        key = expand(prk, key_info(kind, kid, epoch, v.get("service", b"")),
+                     64 if kind == "fips" else 32)
+        plain = unseal(key, message(v, cookie[:3], not keyed), cookie[3:])
+        if plain is None:
+            continue
+        delta = signed32(now - struct.unpack(">I", plain[:4])[0])
+        if (now - delta) // EPOCH_MS != epoch:
+            continue
+        wrong = window(v, now, delta)
+        return (wrong, 0, b"") if wrong else ("VALID", max(delta, 0),
+                                              plain[4:])
+    return "MISMATCH", 0, b""
+
+
+def judge(v):
+    """The verdict on v["cookie"] at v["now"], the age, the application's
+    data."""
+    kind, cookie = v["strategy"], v["cookie"]
+    sizes = {"hmac": 22, "cluster": 24}
+    keyed = kind == "cluster" or "kid" in v
+    prk = extract(v["secret"])
+    kid = v["kid"] if keyed else kid_of(prk)
+    if kind in sizes:
+        fits = len(cookie) == sizes[kind]
+    else:
+        fits = len(cookie) >= 23
+    if not fits or cookie[0] & 0xF0 != IDS[kind] or cookie[0] & 12:
+        return "MALFORMED", 0, b""
+    if cookie[1] != kid:
+        return "UNKNOWN_KEY", 0, b""
+    if kind in sizes:
+        return judge_tagged(v, prk, kid, keyed)
+    return judge_sealed(v, prk, kid, keyed)
+
+
 def split_hello(datagram):
     """CORE, cookie and TAIL of a ClientHello's first fragment."""
     body = datagram[25:13 + struct.unpack(">H", datagram[11:13])[0]]
@@ -203,7 +302,9 @@ def mints_at(keys, now):
 
 # ---- the vectors ------------------------------------------------------------
 
-NUMBERS = {"mono", "unix", "kid", "node", "fragment", "budget", "at"}
+NUMBERS = {"mono", "unix", "kid", "node", "fragment", "budget", "at", "now",
+           "lifetime", "skew", "age"}
+TEXTS = ("vector", "strategy", "mints", "result", "verdict")
 
 
 def read_vectors(path):
@@ -218,7 +319,7 @@ def read_vectors(path):
             name, _, value = line.partition(" ")
             if name in NUMBERS:
                 v[name] = int(value)
-            elif name in ("vector", "strategy", "mints", "result"):
+            elif name in TEXTS:
                 v[name] = value
             else:
                 v[name] = bytes.fromhex(value)
@@ -227,6 +328,8 @@ def read_vectors(path):
 
 
 def check_one(v):
+    if "verdict" in v:
+        return judge(v) == (v["verdict"], v["age"], v.get("data", b""))
     if "strategy" in v:
         got = mint(v)
         return all(got[n] == v[n] for n in ("prk", "key", "cookie"))
@@ -318,6 +421,66 @@ def make_cookies():
             show(f"{strategy}-app-{len(app)}", v, mint(v))
 
 
+def flip(cookie, at, bit=1):
+    return cookie[:at] + bytes([cookie[at] ^ bit]) + cookie[at + 1:]
+
+
+def altered(base, cookie):
+    """What a verifier may be shown: a name, and what differs."""
+    now, peer, core = base["now"], base["peer"], base["core"]
+    keyed = "kid" in base
+    return [
+        ("fresh", {}),
+        ("last", {"now": now + 120000}),
+        ("expired", {"now": now + 120001}),
+        ("next-epoch", {"now": now + 100000}),
+        ("first", {"now": now - base["skew"]}),
+        ("future", {"now": now - base["skew"] - 1}),
+        ("weeks-later", {"now": now + 2**32}),
+        ("tag", {"cookie": flip(cookie, len(cookie) - 1, 0x80)}),
+        ("time", {"cookie": flip(cookie, 5)}),
+        ("header", {"cookie": flip(cookie, 6 if keyed else 3)}),
+        ("unbound-tail", {"cookie": flip(cookie, 0, 1)}),
+        ("reserved", {"cookie": flip(cookie, 0, 4)}),
+        ("other-strategy", {"cookie": flip(cookie, 0, 0x80)}),
+        ("other-key", {"cookie": flip(cookie, 1)}),
+        ("short", {"cookie": cookie[:-1]}),
+        ("long", {"cookie": cookie + b"\0"}),
+        ("22", {"cookie": cookie[:22]}),
+        ("no-tail", {"tail": b""}),
+        ("other-tail", {"tail": flip(base["tail"], 3)}),
+        ("other-address", {"peer": flip(peer, 15)}),
+        ("other-port", {"peer": flip(peer, 17)}),
+        ("other-version", {"core": flip(core, 1, 2)}),
+        ("other-random", {"core": flip(core, 33)}),
+        ("other-session", {"core": core[:-1] + b"\1\0"}),
+    ]
+
+
+def make_verdicts():
+    """Minted 50 seconds before an epoch ends."""
+    for strategy in ("hmac", "cluster", "aead", "fips"):
+        base = {"strategy": strategy, "secret": bytes(range(32)),
+                "lifetime": 120000}
+        if strategy in ("cluster", "fips"):
+            base.update(kid=7, skew=60000, now=EPOCH_MS * 498694 - 50000)
+        else:
+            base.update(skew=5000, now=EPOCH_MS * 3 - 50000)
+        base.update(inputs()[0][1])
+        minted = dict(base, mono=base["now"], unix=base["now"], node=513,
+                      app=b"hint")
+        cookie = mint(minted)["cookie"]
+        for name, other in altered(base, cookie):
+            v = dict(base, cookie=cookie)
+            v.update(other)
+            if v["tail"] == b"":
+                del v["tail"]
+            verdict, age, data = judge(v)
+            show(f"verify-{strategy}-{name}", v,
+                 {"verdict": verdict, "age": age, **({"data": data} if data
+                                                     else {})})
+
+
 def make_files():
     secret = b"hex:" + bytes(range(32)).hex().encode()
     head = b"dtlslisten-cluster-keys 1\n"
@@ -388,6 +551,7 @@ def make():
     print("# SPDX-License-Identifier: MIT")
     print("# Made by vectors.py from the text of dtlslisten-cookie(7).\n")
     make_cookies()
+    make_verdicts()
     make_files()
     make_hello()
     return 0
