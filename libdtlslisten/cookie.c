@@ -322,6 +322,16 @@ sample_init(sample *s, const dtlsl_now *now)
     s->in.fragment_len = 100;
 }
 
+/* Not the bytes of app, of which app_len counts. */
+static void
+clear(dtlsl_cookie_result *out)
+{
+    out->size = sizeof(*out);
+    out->age_ms = 0;
+    out->node = 0;
+    out->app_len = 0;
+}
+
 /* Calls a strategy's verify and judges its answer. */
 static int32_t
 ask(entry *e, const dtlsl_cookie_input *in, const uint8_t *cookie, size_t len,
@@ -329,8 +339,7 @@ ask(entry *e, const dtlsl_cookie_input *in, const uint8_t *cookie, size_t len,
 {
     int32_t answer;
 
-    memset(out, 0, sizeof(*out));
-    out->size = sizeof(*out);
+    clear(out);
     answer = e->plugin->verify(e->state, in, cookie, len, out);
     if (answer == 0 || answer > DTLSL_COOKIE_NEED_MORE ||
         (answer == DTLSL_COOKIE_VALID && out->app_len > sizeof(out->app)))
@@ -338,10 +347,8 @@ ask(entry *e, const dtlsl_cookie_input *in, const uint8_t *cookie, size_t len,
     if (answer < 0 && answer != DTLSL_COOKIE_REFUSED &&
         answer != DTLSL_COOKIE_NOTREADY)
         e->failures++;
-    if (answer != DTLSL_COOKIE_VALID) {
-        memset(out, 0, sizeof(*out));
-        out->size = sizeof(*out);
-    }
+    if (answer != DTLSL_COOKIE_VALID)
+        clear(out);
     return answer;
 }
 

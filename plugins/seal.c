@@ -17,7 +17,7 @@ enum {
 
 typedef struct seal {
     const dtlsl_cookie_host *host;
-    EVP_CIPHER_CTX *ctr;
+    EVP_CIPHER_CTX *block;
     EVP_MAC_CTX *cmac;       /* of siv */
     uint8_t zero_mac[BLOCK]; /* of siv: dbl(CMAC(0)) */
     void *hmac;              /* of fips */
@@ -100,10 +100,14 @@ make_tag(seal *s, const uint8_t *ad, size_t ad_len, const uint8_t *plain,
     return ok;
 }
 
+/* AES in counter mode, from single blocks: setting a counter in a context of
+ * OpenSSL's takes longer than encrypting it. */
 static int
 crypt(seal *s, const uint8_t *tag, const uint8_t *in, size_t len, uint8_t *out)
 {
+    uint8_t stream[DTLSL__SEAL_MAX + BLOCK];
     uint8_t counter[BLOCK];
+    size_t size = 0;
     int n = 0;
 
     memcpy(counter, tag, BLOCK);
@@ -111,9 +115,17 @@ crypt(seal *s, const uint8_t *tag, const uint8_t *in, size_t len, uint8_t *out)
         counter[8] &= 0x7f;
         counter[12] &= 0x7f;
     }
-    return EVP_EncryptInit_ex2(s->ctr, NULL, NULL, counter, NULL) == 1 &&
-           EVP_EncryptUpdate(s->ctr, out, &n, in, (int)len) == 1 &&
-           n == (int)len;
+    for (; size < len; size += BLOCK) {
+        memcpy(stream + size, counter, BLOCK);
+        for (int i = BLOCK - 1; i >= 0 && ++counter[i] == 0; i--)
+            ;
+    }
+    if (EVP_EncryptUpdate(s->block, stream, &n, stream, (int)size) != 1 ||
+        n != (int)size)
+        return 0;
+    for (size_t i = 0; i < len; i++)
+        out[i] = in[i] ^ stream[i];
+    return 1;
 }
 
 int32_t
@@ -161,7 +173,7 @@ seal_drop(const dtlsl_cookie_host *host, void *context)
 
     if (s == NULL)
         return;
-    EVP_CIPHER_CTX_free(s->ctr);
+    EVP_CIPHER_CTX_free(s->block);
     EVP_MAC_CTX_free(s->cmac);
     host->hmac_free(s->hmac);
     host->cleanse(s, sizeof(*s));
@@ -169,14 +181,15 @@ seal_drop(const dtlsl_cookie_host *host, void *context)
 }
 
 static EVP_CIPHER_CTX *
-ctr_new(const char *name, const uint8_t *key)
+block_new(const char *name, const uint8_t *key)
 {
     EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, name, NULL);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 
     if (ctx != NULL &&
         (cipher == NULL ||
-         EVP_EncryptInit_ex2(ctx, cipher, key, NULL, NULL) != 1)) {
+         EVP_EncryptInit_ex2(ctx, cipher, key, NULL, NULL) != 1 ||
+         EVP_CIPHER_CTX_set_padding(ctx, 0) != 1)) {
         EVP_CIPHER_CTX_free(ctx);
         ctx = NULL;
     }
@@ -229,8 +242,8 @@ siv_make(const dtlsl_cookie_host *host, const uint8_t *key)
     ERR_set_mark();
     s->host = host;
     s->cmac = cmac_new(key);
-    s->ctr = ctr_new("AES-128-CTR", key + 16);
-    if (s->cmac == NULL || s->ctr == NULL || !cmac_is_reusable(s)) {
+    s->block = block_new("AES-128-ECB", key + 16);
+    if (s->cmac == NULL || s->block == NULL || !cmac_is_reusable(s)) {
         seal_drop(host, s);
         s = NULL;
     }
@@ -248,8 +261,8 @@ fips_make(const dtlsl_cookie_host *host, const uint8_t *key)
     ERR_set_mark();
     s->host = host;
     s->hmac = host->hmac_new(host->ctx, key, 32);
-    s->ctr = ctr_new("AES-256-CTR", key + 32);
-    if (s->hmac == NULL || s->ctr == NULL) {
+    s->block = block_new("AES-256-ECB", key + 32);
+    if (s->hmac == NULL || s->block == NULL) {
         seal_drop(host, s);
         s = NULL;
     }

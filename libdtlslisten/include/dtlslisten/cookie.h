@@ -76,7 +76,8 @@ typedef struct dtlsl_cookie_input {
     uint32_t fragment_len; /* bytes of the ClientHello body in this record */
 } dtlsl_cookie_input;
 
-/* What verify() may tell beside VALID. The host clears it before the call. */
+/* What verify() may tell beside VALID. Before the call the host sets size and
+ * clears the rest, but for the bytes of app, of which app_len count. */
 typedef struct dtlsl_cookie_result {
     uint32_t size;
     uint32_t age_ms;  /* since the cookie was minted: at least one RTT */
