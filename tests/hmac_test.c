@@ -607,6 +607,68 @@ START_TEST(reload_keeps_the_old_secret_for_a_lifetime)
 }
 END_TEST
 
+START_TEST(a_restarted_process_takes_the_cookies_of_the_one_before)
+{
+    uint8_t cookie[LEN];
+    dtlsl__chain *chain;
+
+    files_setup();
+    write_secret('a', 32);
+    chain = file_chain(HOUR);
+    input_init(HOUR);
+    ck_assert_int_eq(dtlsl__chain_mint(chain, &in, cookie, LEN), LEN);
+    dtlsl__chain_free(chain);
+    chain = file_chain(HOUR + 1000);
+    in.mono_ms = HOUR + 1000;
+    ck_assert_int_eq(check(chain, cookie, LEN), DTLSL_COOKIE_VALID);
+    dtlsl__chain_free(chain);
+    files_teardown();
+}
+END_TEST
+
+static uint8_t
+kid_of_secret(char fill)
+{
+    uint8_t cookie[LEN];
+    dtlsl__chain *chain;
+
+    write_secret(fill, 32);
+    chain = file_chain(HOUR);
+    ck_assert_int_eq(dtlsl__chain_mint(chain, &in, cookie, LEN), LEN);
+    dtlsl__chain_free(chain);
+    return cookie[1];
+}
+
+/* The kid is one byte of a hash: 40 secrets or so have two that share it. */
+START_TEST(two_secrets_of_one_kid_are_both_tried)
+{
+    char owner[256] = {0}, fill = 1;
+    uint8_t before[LEN], after[LEN], kid;
+    dtlsl__chain *chain;
+
+    files_setup();
+    input_init(HOUR);
+    while (owner[kid = kid_of_secret(fill)] == 0) {
+        ck_assert_int_lt(fill, 127);
+        owner[kid] = fill++;
+    }
+    write_secret(owner[kid], 32);
+    chain = file_chain(HOUR);
+    dtlsl__chain_mint(chain, &in, before, LEN);
+    write_secret(fill, 32);
+    tick(chain, HOUR + 10000);
+    in.mono_ms = HOUR + 10000;
+    dtlsl__chain_mint(chain, &in, after, LEN);
+    ck_assert_int_eq(before[1], after[1]);
+    ck_assert_int_eq(check(chain, before, LEN), DTLSL_COOKIE_VALID);
+    ck_assert_int_eq(check(chain, after, LEN), DTLSL_COOKIE_VALID);
+    after[LEN - 1] ^= 1;
+    ck_assert_int_eq(check(chain, after, LEN), DTLSL_COOKIE_MISMATCH);
+    dtlsl__chain_free(chain);
+    files_teardown();
+}
+END_TEST
+
 START_TEST(secret_that_comes_back_mints_again)
 {
     dtlsl__chain *chain;
@@ -778,6 +840,8 @@ main(void)
         boot_id_goes_into_the_key,
         unsuitable_secret_files_are_refused,
         reload_keeps_the_old_secret_for_a_lifetime,
+        a_restarted_process_takes_the_cookies_of_the_one_before,
+        two_secrets_of_one_kid_are_both_tried,
         secret_that_comes_back_mints_again,
         too_many_reloads_wait_and_lose_nothing,
         unusable_file_at_reload_leaves_the_secret,
