@@ -709,6 +709,52 @@ START_TEST(a_chain_mints_the_first_and_accepts_both)
 }
 END_TEST
 
+/* By name, and with nothing in the directory of modules. */
+static int
+is_built_in(const char *name)
+{
+    static const char one_key[] = HEAD "key 1 0 - " SECRET_A "\n";
+    dtlsl_cookie_option option = {"key-file", NULL};
+    dtlsl__chain_options o = {.spec = name,
+                              .plugin_dir = bundled_dir(),
+                              .options = &option,
+                              .n_options = 1};
+    dtlsl__chain *chain = NULL;
+    dtlsl_now now = {1, T0 * 1000};
+    char path[256], module[300];
+    int32_t status;
+
+    bundled_file(path, "keys", one_key, strlen(one_key));
+    option.value = path;
+    snprintf(module, sizeof(module), "%s/dtlsl_cookie_%s.so", bundled_dir(),
+             name);
+    ck_assert_int_eq(unlink(module), 0);
+    status = dtlsl__chain_new(&chain, &o, &now, err, sizeof(err));
+    dtlsl__chain_free(chain);
+    return status == DTLSL_OK;
+}
+
+START_TEST(strategies_are_built_in_as_configured)
+{
+#ifdef DTLSL_BUILTIN_CLUSTER
+    const int cluster = 1;
+#else
+    const int cluster = 0;
+#endif
+#ifdef DTLSL_BUILTIN_AEAD
+    const int aead = 1;
+#else
+    const int aead = 0;
+#endif
+
+    ck_assert_int_eq(is_built_in("cluster"), cluster);
+    if (!cluster)
+        ck_assert_ptr_nonnull(strstr(err, bundled_dir()));
+    ck_assert_int_eq(is_built_in("aead"), aead);
+    bundled_done();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -734,6 +780,7 @@ main(void)
         service_of_option_and_file_must_agree,
         unusable_options_are_refused_with_a_remedy,
         a_chain_mints_the_first_and_accepts_both,
+        strategies_are_built_in_as_configured,
     };
 
     return test_main(
