@@ -93,7 +93,7 @@ static int32_t
 adopt(dtlsl__keyset *set, dtlsl__base *base, dtlsl__keyfile *file, char *err,
       size_t err_len)
 {
-    dtlsl__key fresh[DTLSL__KEYFILE_KEYS];
+    dtlsl__key fresh[DTLSL__KEYFILE_KEYS] = {{0}};
     int32_t status = DTLSL_OK;
     uint32_t n = 0;
 

@@ -68,7 +68,7 @@ s2v(seal *s, const uint8_t *ad, size_t ad_len, const uint8_t *plain,
     xor_block(d, ad_mac);
     memcpy(last, plain, len);
     if (len >= BLOCK) {
-        xor_block(last + len - BLOCK, d);
+        xor_block(last + (len - BLOCK), d);
         return cmac(s->cmac, last, len, v);
     }
     last[len] = 0x80;
