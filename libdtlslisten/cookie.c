@@ -38,7 +38,8 @@ enum {
 };
 
 typedef struct entry {
-    const dtlsl_cookie_plugin *plugin;
+    const dtlsl_cookie_plugin *plugin; /* the copy in 'table' */
+    dtlsl_cookie_plugin table;
     void *user;
     void *state;
     int is_open;
@@ -511,6 +512,8 @@ add_strategy(dtlsl__chain *chain, const char *name, char *err, size_t err_len)
     status = find_strategy(chain, e, name, err, err_len);
     if (status != DTLSL_OK)
         return status;
+    dtlsl__plugin_read(&e->table, e->plugin);
+    e->plugin = &e->table;
     for (size_t i = 0; i < chain->n_entries; i++)
         if (strcmp(chain->entries[i].plugin->name, e->plugin->name) == 0)
             return fail(err, err_len, DTLSL_ERR_ARGUMENT,

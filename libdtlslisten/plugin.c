@@ -16,6 +16,9 @@
 
 #define ENTRY "dtlsl_cookie_plugin_v1"
 
+/* Up to and with verify: what is behind it is optional. */
+#define TABLE_MIN offsetof(dtlsl_cookie_plugin, tick)
+
 enum {
     NAME_MAX_LEN = 32
 };
@@ -73,11 +76,11 @@ dtlsl__plugin_vet(const dtlsl_cookie_plugin *plugin, const char *where,
     if (plugin == NULL)
         return fail(err, err_len, DTLSL_ERR_PLUGIN,
                     "%s: there is no table; return one from " ENTRY, where);
-    if (plugin->size < sizeof(*plugin))
+    if (plugin->size < TABLE_MIN)
         return fail(err, err_len, DTLSL_ERR_PLUGIN,
-                    "%s: its table has %u bytes instead of %zu; build it "
-                    "anew against this library's <dtlslisten/cookie.h>",
-                    where, plugin->size, sizeof(*plugin));
+                    "%s: its table has %u bytes instead of at least %zu; set "
+                    "its size to sizeof(dtlsl_cookie_plugin)",
+                    where, plugin->size, TABLE_MIN);
     if (plugin->abi != DTLSL_COOKIE_ABI)
         return fail(err, err_len, DTLSL_ERR_PLUGIN,
                     "%s: it is for cookie ABI %u, this library has %d; build "
@@ -107,6 +110,17 @@ dtlsl__plugin_vet(const dtlsl_cookie_plugin *plugin, const char *where,
                     "table; provide all four",
                     where);
     return DTLSL_OK;
+}
+
+void
+dtlsl__plugin_read(dtlsl_cookie_plugin *out, const dtlsl_cookie_plugin *table)
+{
+    /* A function is there whole or not at all. */
+    size_t len = table->size - table->size % sizeof(table->tick);
+
+    memset(out, 0, sizeof(*out));
+    memcpy(out, table, len < sizeof(*out) ? len : sizeof(*out));
+    out->size = sizeof(*out);
 }
 
 /* ---- who could have written it ---- */

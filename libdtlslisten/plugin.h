@@ -16,6 +16,11 @@ int32_t dtlsl__plugin_load(const dtlsl_cookie_plugin **out, const char *name,
 int32_t dtlsl__plugin_vet(const dtlsl_cookie_plugin *plugin, const char *where,
                           char *err, size_t err_len);
 
+/* Copies what a vetted table has of what this library knows: one that was
+ * built against an older header is shorter, against a newer one longer. */
+void dtlsl__plugin_read(dtlsl_cookie_plugin *out,
+                        const dtlsl_cookie_plugin *table);
+
 /* 1 if name matches [a-z0-9][a-z0-9_-]{0,31}. */
 int dtlsl__plugin_is_name(const char *name, size_t len);
 

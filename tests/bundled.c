@@ -27,13 +27,15 @@ write_file(const char *path, const void *data, size_t len, mode_t mode)
 static FILE *
 open_built(const char *name)
 {
-    static const char *const places[] = {TEST_BUILDDIR "/../plugins/.libs",
-                                         TEST_BUILDDIR "/../.libs"};
+    static const char *const places[] = {
+        TEST_BUILDDIR "/../plugins/.libs/dtlsl_cookie_",
+        TEST_BUILDDIR "/../.libs/dtlsl_cookie_",
+        TEST_BUILDDIR "/plugins/.libs/"};
     char path[512];
     FILE *f = NULL;
 
-    for (size_t i = 0; f == NULL && i < 2; i++) {
-        snprintf(path, sizeof(path), "%s/dtlsl_cookie_%s.so", places[i], name);
+    for (size_t i = 0; f == NULL && i < 3; i++) {
+        snprintf(path, sizeof(path), "%s%s.so", places[i], name);
         f = fopen(path, "rb");
     }
     ck_assert_msg(f != NULL, "no module %s", name);
@@ -69,6 +71,13 @@ bundled_dir(void)
         install("aead");
     }
     return dir;
+}
+
+void
+bundled_module(const char *name)
+{
+    bundled_dir();
+    install(name);
 }
 
 void

@@ -10,8 +10,11 @@
 const char *bundled_dir(void);
 void bundled_done(void);
 
+/* Puts one of tests/plugins there, too. */
+void bundled_module(const char *name);
+
 /* A chain of modules ("cluster,hmac"), with options as "name=value" separated
- * by line feeds, or NULL. The config's secret is 00 01 02 .. 1f; 'err' has 512
+ * by line feeds, or NULL. The config's secret is 00 01 02 .. 1f. 'err' has 512
  * bytes. */
 int32_t bundled_chain(dtlsl__chain **out, const char *modules,
                       const char *options, const dtlsl_now *now, char *err);

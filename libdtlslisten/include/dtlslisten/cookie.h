@@ -14,7 +14,9 @@
  * (exceptions, longjmp) into the caller.
  *
  * Tables and structs only ever grow at their end. 'size' says how many bytes
- * the side that filled them knows; a reader ignores what lies beyond.
+ * the side that made them has: a reader touches nothing beyond, and ignores
+ * what it does not know. A strategy that needs more than major 1 began with
+ * compares 'size', as the library that loads it may be older than its header.
  */
 #ifndef DTLSLISTEN_COOKIE_H
 #define DTLSLISTEN_COOKIE_H
@@ -121,7 +123,7 @@ typedef struct dtlsl_cookie_host {
     void (*hmac_free)(void *mac);
 
     /* The built-in or registered strategy of that name, or NULL, so that one
-     * strategy can stand in front of another. */
+     * strategy can stand in front of another. Its table has 'size' bytes. */
     const struct dtlsl_cookie_plugin *(*strategy)(void *ctx, const char *name);
 } dtlsl_cookie_host;
 
