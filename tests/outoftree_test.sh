@@ -125,8 +125,8 @@ asked_and_counted()
     [ "$(counter "$1")" -gt 0 ] 2>/dev/null || gone "$server"
 }
 
-# turned_away NAME [REPLIED]: hellos came and were refused, and none of them was
-# answered; REPLIED others were, before.
+# turned_away NAME [REPLIED]: hellos came and were refused, and none of them
+# was answered; REPLIED others were, before.
 turned_away()
 {
     start client openssl s_client -dtls1_2 -connect "$host:$port"
@@ -191,6 +191,18 @@ allow_list()
         cookie="$so" cookie.allow=127.0.0.1 cookie.colour=red
 }
 
+# judged NAME PLUGIN: a host in another language, with a clock of its own.
+judged()
+{
+    if [ -z "$(find_python)" ]; then
+        skip "$1: no python3"
+    elif "$(find_python)" "$interop/host.py" "$2" >"$dir/$1.log" 2>&1; then
+        ok "$1"
+    else
+        not_ok "$1" "$(last_of "$dir/$1.log" 5)"
+    fi
+}
+
 by_name()
 {
     built install install plugins=dtlsl_cookie_allow.so || return
@@ -212,6 +224,7 @@ rust()
     built minute dtlsl_cookie_minute.so RUSTC="${RUSTC:-rustc}" \
         RUSTFLAGS="-O -D warnings" || return
     exports_one minute-exports "$so"
+    judged minute-clock "$so"
     if serve minute cookie="$so"; then
         openssl_client minute
         finish minute

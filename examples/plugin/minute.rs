@@ -81,7 +81,10 @@ pub struct dtlsl_cookie_host {
     hmac_new: extern "C" fn(*mut c_void, *const u8, usize) -> *mut c_void,
     hmac_sha256: extern "C" fn(*mut c_void, *const u8, usize, *mut u8) -> i32,
     hmac_free: extern "C" fn(*mut c_void),
-    strategy: extern "C" fn(*mut c_void, *const c_char) -> *const dtlsl_cookie_plugin,
+    strategy: extern "C" fn(
+        *mut c_void,
+        *const c_char,
+    ) -> *const dtlsl_cookie_plugin,
 }
 
 #[repr(C)]
@@ -101,7 +104,12 @@ pub struct dtlsl_cookie_plugin {
         usize,
     ) -> i32,
     close: extern "C" fn(*mut c_void),
-    mint: extern "C" fn(*mut c_void, *const dtlsl_cookie_input, *mut u8, usize) -> i32,
+    mint: extern "C" fn(
+        *mut c_void,
+        *const dtlsl_cookie_input,
+        *mut u8,
+        usize,
+    ) -> i32,
     verify: extern "C" fn(
         *mut c_void,
         *const dtlsl_cookie_input,
@@ -110,8 +118,18 @@ pub struct dtlsl_cookie_plugin {
         *mut dtlsl_cookie_result,
     ) -> i32,
     tick: Option<extern "C" fn(*mut c_void, u64, u64, *mut u64)>,
-    counter: Option<extern "C" fn(*mut c_void, u32, *mut *const c_char, *mut u64) -> i32>,
+    counter: Option<
+        extern "C" fn(*mut c_void, u32, *mut *const c_char, *mut u64) -> i32,
+    >,
 }
+
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(std::mem::size_of::<dtlsl_cookie_input>() == 112);
+    assert!(std::mem::size_of::<dtlsl_cookie_result>() == 248);
+    assert!(std::mem::size_of::<dtlsl_cookie_host>() == 88);
+    assert!(std::mem::size_of::<dtlsl_cookie_plugin>() == 72);
+};
 
 // The table is constant.
 unsafe impl Sync for dtlsl_cookie_plugin {}
@@ -133,7 +151,12 @@ impl<'a> Minute<'a> {
         if mac.is_null() {
             return Err(ERR_NOMEM);
         }
-        let status = (host.hmac_sha256)(mac, label.as_ptr(), label.len(), key.as_mut_ptr());
+        let status = (host.hmac_sha256)(
+            mac,
+            label.as_ptr(),
+            label.len(),
+            key.as_mut_ptr(),
+        );
         (host.hmac_free)(mac);
         let mac = if status < 0 {
             std::ptr::null_mut()
@@ -147,7 +170,11 @@ impl<'a> Minute<'a> {
         Ok(Minute { host, mac })
     }
 
-    fn tag(&self, minute: u64, input: &dtlsl_cookie_input) -> Result<[u8; 32], i32> {
+    fn tag(
+        &self,
+        minute: u64,
+        input: &dtlsl_cookie_input,
+    ) -> Result<[u8; 32], i32> {
         let len = input.core_len as usize;
         if len > CORE_MAX {
             return Err(ERR_ARGUMENT);
@@ -159,13 +186,22 @@ impl<'a> Minute<'a> {
         message[8..8 + ADDRESS_LEN].copy_from_slice(&input.peer);
         message[8 + ADDRESS_LEN..][..len].copy_from_slice(core);
         let whole = 8 + ADDRESS_LEN + len;
-        match (self.host.hmac_sha256)(self.mac, message.as_ptr(), whole, tag.as_mut_ptr()) {
+        match (self.host.hmac_sha256)(
+            self.mac,
+            message.as_ptr(),
+            whole,
+            tag.as_mut_ptr(),
+        ) {
             status if status < 0 => Err(status),
             _ => Ok(tag),
         }
     }
 
-    fn mint(&self, input: &dtlsl_cookie_input, cookie: &mut [u8]) -> Result<i32, i32> {
+    fn mint(
+        &self,
+        input: &dtlsl_cookie_input,
+        cookie: &mut [u8],
+    ) -> Result<i32, i32> {
         if cookie.len() < COOKIE_LEN {
             return Err(ERR_SPACE);
         }
@@ -192,7 +228,9 @@ impl<'a> Minute<'a> {
             return Ok(MISMATCH);
         }
         let tag = self.tag(now - age, input)?;
-        if (self.host.ct_equal)(tag.as_ptr(), cookie[2..].as_ptr(), TAG_LEN) != 1 {
+        if (self.host.ct_equal)(tag.as_ptr(), cookie[2..].as_ptr(), TAG_LEN)
+            != 1
+        {
             return Ok(MISMATCH);
         }
         if age > 1 {
