@@ -301,6 +301,35 @@ START_TEST(bundled_strategies_refuse_an_older_host)
 }
 END_TEST
 
+START_TEST(bundled_strategies_fail_closed_without_all_of_a_hello)
+{
+    static const uint8_t core[35] = {0xfe, 0xfd};
+    dtlsl__chain *chain = borrow_host();
+    dtlsl_cookie_input here = hello(core);
+    dtlsl_cookie_result out = {.size = sizeof(out)};
+    uint8_t cookie[COOKIE_ROOM];
+    const dtlsl_cookie_input *in;
+
+    here.size = offsetof(dtlsl_cookie_input, fragment_len);
+    in = at_the_edge(&here, (here.size + 7) / 8 * 8);
+    for (size_t i = 0; i < 3; i++) {
+        const dtlsl_cookie_plugin *plugin = module(bundled[i]);
+        int32_t len = cookie_of(plugin, 0, cookie);
+        uint64_t next;
+        void *state;
+
+        ck_assert_int_eq(open_with(plugin, lent, &state), 0);
+        plugin->tick(state, now.mono_ms, now.unix_ms, &next);
+        ck_assert_int_lt(plugin->mint(state, in, cookie, COOKIE_ROOM), 0);
+        ck_assert_int_lt(plugin->verify(state, in, cookie, (size_t)len, &out),
+                         0);
+        plugin->close(state);
+    }
+    dtlsl__chain_free(chain);
+    bundled_done();
+}
+END_TEST
+
 /* ---- a plugin that knows more than this library ---- */
 
 static uint32_t
@@ -411,6 +440,7 @@ main(void)
         table_has_what_its_size_covers,
         bundled_strategies_work_on_a_newer_host,
         bundled_strategies_refuse_an_older_host,
+        bundled_strategies_fail_closed_without_all_of_a_hello,
         newer_plugin_uses_what_a_newer_host_has,
         verdict_of_a_newer_application_is_filled_as_far_as_known,
         verdict_that_is_too_short_is_an_error,
