@@ -1,32 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * The host side of cookie strategies: table, chain, options, self-test. */
+ * A chain of cookie strategies: options, self-test, judging their answers. */
 #include "cookie.h"
 #include "plugin.h"
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/params.h>
-#include <openssl/rand.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-const dtlsl_cookie_plugin *dtlsl__cookie_hmac(void);
-#ifdef DTLSL_BUILTIN_CLUSTER
-const dtlsl_cookie_plugin *dtlsl__cookie_cluster(void);
-#endif
-#ifdef DTLSL_BUILTIN_AEAD
-const dtlsl_cookie_plugin *dtlsl__cookie_aead(void);
-#endif
 
 enum {
     CHAIN_MAX = 8,
     /* No strategy has more counters; one that never ends is cut here. */
     COUNTERS_MAX = 64,
     HOST_COUNTERS = 2,
-    LINES_MAX = 8,
     TEXT_MAX = 512
 };
 
@@ -50,18 +35,8 @@ typedef struct entry {
 } entry;
 
 struct dtlsl__chain {
-    dtlsl_cookie_host host;
-    EVP_MAC *mac;
-    int rekey; /* this libcrypto forgets the key of a reused context */
-    const dtlsl__strategy *strategies;
-    size_t n_strategies;
+    dtlsl__host host;
     const char *plugin_dir;
-    void (*log)(void *ctx, int32_t level, const char *text);
-    void *log_ctx;
-    /* Lines said before there was somebody to hear them. */
-    char *lines[LINES_MAX];
-    int32_t levels[LINES_MAX];
-    size_t n_lines;
     size_t n_entries;
     entry entries[CHAIN_MAX];
 };
@@ -81,211 +56,6 @@ fail(char *err, size_t err_len, int32_t code, const char *format, ...)
         va_end(args);
     }
     return code;
-}
-
-/* ---- the host table ---- */
-
-static void
-host_log(void *ctx, int32_t level, const char *text)
-{
-    dtlsl__chain *chain = ctx;
-    char *copy;
-
-    if (chain->log != NULL) {
-        chain->log(chain->log_ctx, level, text);
-        return;
-    }
-    if (chain->n_lines == LINES_MAX)
-        return;
-    copy = strdup(text);
-    if (copy == NULL)
-        return;
-    chain->levels[chain->n_lines] = level;
-    chain->lines[chain->n_lines++] = copy;
-}
-
-static int32_t
-host_random(void *ctx, uint8_t *buf, size_t len)
-{
-    int ok = 1;
-
-    (void)ctx;
-    ERR_set_mark();
-    while (ok == 1 && len > 0) {
-        int part = len < 65536 ? (int)len : 65536;
-
-        ok = RAND_bytes(buf, part);
-        buf += part;
-        len -= (size_t)part;
-    }
-    ERR_pop_to_mark();
-    return ok == 1 ? DTLSL_OK : DTLSL_ERR_RANDOM;
-}
-
-static void
-host_cleanse(void *buf, size_t len)
-{
-    OPENSSL_cleanse(buf, len);
-}
-
-static int32_t
-host_ct_equal(const uint8_t *a, const uint8_t *b, size_t len)
-{
-    return CRYPTO_memcmp(a, b, len) == 0;
-}
-
-typedef struct mac_context {
-    EVP_MAC_CTX *evp;
-    size_t rekey_len; /* bytes at key; 0: the context remembers it */
-    uint8_t key[];
-} mac_context;
-
-static void
-host_hmac_free(void *mac)
-{
-    mac_context *m = mac;
-
-    if (m == NULL)
-        return;
-    EVP_MAC_CTX_free(m->evp);
-    OPENSSL_cleanse(m->key, m->rekey_len);
-    free(m);
-}
-
-static void *
-host_hmac_new(void *ctx, const uint8_t *key, size_t key_len)
-{
-    dtlsl__chain *chain = ctx;
-    char digest[] = "SHA256";
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-        OSSL_PARAM_construct_end()};
-    mac_context *m = calloc(1, sizeof(*m) + key_len);
-
-    if (m == NULL)
-        return NULL;
-    ERR_set_mark();
-    if (chain->rekey) {
-        m->rekey_len = key_len;
-        memcpy(m->key, key, key_len);
-    }
-    m->evp = EVP_MAC_CTX_new(chain->mac);
-    if (m->evp == NULL || EVP_MAC_init(m->evp, key, key_len, params) != 1) {
-        host_hmac_free(m);
-        m = NULL;
-    }
-    ERR_pop_to_mark();
-    return m;
-}
-
-static int32_t
-host_hmac_sha256(void *mac, const uint8_t *data, size_t len, uint8_t *tag)
-{
-    mac_context *m = mac;
-    const uint8_t *key = NULL;
-    size_t tag_len = 0;
-    int ok;
-
-    if (m == NULL)
-        return DTLSL_ERR_ARGUMENT;
-    if (m->rekey_len > 0)
-        key = m->key;
-    ERR_set_mark();
-    ok = EVP_MAC_init(m->evp, key, m->rekey_len, NULL) == 1 &&
-         EVP_MAC_update(m->evp, data, len) == 1 &&
-         EVP_MAC_final(m->evp, tag, &tag_len, 32) == 1 && tag_len == 32;
-    ERR_pop_to_mark();
-    return ok ? DTLSL_OK : DTLSL_ERR_TLS;
-}
-
-const dtlsl_cookie_plugin *
-dtlsl__cookie_builtin(const char *name)
-{
-    if (strcmp(name, "hmac") == 0)
-        return dtlsl__cookie_hmac();
-#ifdef DTLSL_BUILTIN_CLUSTER
-    if (strcmp(name, "cluster") == 0)
-        return dtlsl__cookie_cluster();
-#endif
-#ifdef DTLSL_BUILTIN_AEAD
-    if (strcmp(name, "aead") == 0)
-        return dtlsl__cookie_aead();
-#endif
-    return NULL;
-}
-
-static const dtlsl__strategy *
-registered(const dtlsl__chain *chain, const char *name)
-{
-    for (size_t i = 0; i < chain->n_strategies; i++)
-        if (strcmp(chain->strategies[i].plugin->name, name) == 0)
-            return &chain->strategies[i];
-    return NULL;
-}
-
-static const dtlsl_cookie_plugin *
-host_strategy(void *ctx, const char *name)
-{
-    const dtlsl__strategy *own = registered(ctx, name);
-
-    return own != NULL ? own->plugin : dtlsl__cookie_builtin(name);
-}
-
-/* RFC 4231, test case 2; twice, because the second use of a context is what
- * fails on OpenSSL 3.0.0 to 3.0.2. */
-static int
-known_answer(dtlsl__chain *chain)
-{
-    static const uint8_t want[32] = {
-        0x5b, 0xdc, 0xc1, 0x46, 0xbf, 0x60, 0x75, 0x4e, 0x6a, 0x04, 0x24,
-        0x26, 0x08, 0x95, 0x75, 0xc7, 0x5a, 0x00, 0x3f, 0x08, 0x9d, 0x27,
-        0x39, 0x83, 0x9d, 0xec, 0x58, 0xb9, 0x64, 0xec, 0x38, 0x43};
-    static const char text[] = "what do ya want for nothing?";
-    void *mac = host_hmac_new(chain, (const uint8_t *)"Jefe", 4);
-    int ok = mac != NULL;
-
-    for (int i = 0; ok && i < 2; i++) {
-        uint8_t tag[32] = {0};
-
-        ok = host_hmac_sha256(mac, (const uint8_t *)text, sizeof(text) - 1,
-                              tag) == DTLSL_OK &&
-             memcmp(tag, want, sizeof(want)) == 0;
-    }
-    host_hmac_free(mac);
-    return ok;
-}
-
-static int32_t
-host_init(dtlsl__chain *chain, const uint8_t *default_secret, char *err,
-          size_t err_len)
-{
-    ERR_set_mark();
-    chain->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    ERR_pop_to_mark();
-    if (chain->mac == NULL)
-        return fail(err, err_len, DTLSL_ERR_TLS,
-                    "cookie: OpenSSL has no HMAC; load its default or fips "
-                    "provider in openssl.cnf");
-    if (!known_answer(chain)) {
-        chain->rekey = 1;
-        if (!known_answer(chain))
-            return fail(err, err_len, DTLSL_ERR_TLS,
-                        "cookie: OpenSSL's HMAC-SHA-256 fails its known "
-                        "answer; repair or update libcrypto");
-    }
-    chain->host = (dtlsl_cookie_host){.size = sizeof(chain->host),
-                                      .abi = DTLSL_COOKIE_ABI,
-                                      .ctx = chain,
-                                      .default_secret = default_secret,
-                                      .log = host_log,
-                                      .random = host_random,
-                                      .cleanse = host_cleanse,
-                                      .ct_equal = host_ct_equal,
-                                      .hmac_new = host_hmac_new,
-                                      .hmac_sha256 = host_hmac_sha256,
-                                      .hmac_free = host_hmac_free,
-                                      .strategy = host_strategy};
-    return DTLSL_OK;
 }
 
 /* ---- self-test ---- */
@@ -421,7 +191,7 @@ warn_long(dtlsl__chain *chain, const entry *e)
              "handshakes of GnuTLS, NSS, tinydtls and wolfSSL clients fail; "
              "shorten its cookies if such clients matter",
              e->plugin->name, e->plugin->max_cookie_len, DTLSL_COOKIE_SAFE);
-    host_log(chain, 1, line);
+    dtlsl__host_say(&chain->host, 1, line);
 }
 
 static int32_t
@@ -471,7 +241,7 @@ late_test(dtlsl__chain *chain, entry *e, const dtlsl_cookie_input *in,
              "cookie strategy '%s' failed its self-test: %s; it is not used "
              "any more, repair it and start anew",
              e->plugin->name, flaw);
-    host_log(chain, 1, line);
+    dtlsl__host_say(&chain->host, 1, line);
     return DTLSL_ERR_PLUGIN;
 }
 
@@ -481,7 +251,7 @@ static int32_t
 find_strategy(dtlsl__chain *chain, entry *e, const char *name, char *err,
               size_t err_len)
 {
-    const dtlsl__strategy *own = registered(chain, name);
+    const dtlsl__strategy *own = dtlsl__host_registered(&chain->host, name);
 
     if (own != NULL) {
         e->plugin = own->plugin;
@@ -613,8 +383,8 @@ open_entry(dtlsl__chain *chain, size_t index,
         if (route(chain, &own[n].key) == index)
             n++;
     }
-    status = e->plugin->open(&chain->host, e->user, own, n, &e->state, text,
-                             sizeof(text));
+    status = e->plugin->open(&chain->host.table, e->user, own, n, &e->state,
+                             text, sizeof(text));
     text[sizeof(text) - 1] = '\0';
     free(own);
     e->is_open = status == DTLSL_OK;
@@ -640,7 +410,8 @@ static int32_t
 build(dtlsl__chain *chain, const dtlsl__chain_options *options,
       const dtlsl_now *now, char *err, size_t err_len)
 {
-    int32_t status = host_init(chain, options->default_secret, err, err_len);
+    int32_t status =
+        dtlsl__host_init(&chain->host, options->default_secret, err, err_len);
 
     if (status == DTLSL_OK)
         status = parse_spec(chain, options->spec, err, err_len);
@@ -665,11 +436,10 @@ dtlsl__chain_new(dtlsl__chain **out, const dtlsl__chain_options *options,
 
     if (chain == NULL)
         return fail(err, err_len, DTLSL_ERR_NOMEM, "cookie: out of memory");
-    chain->strategies = options->strategies;
-    chain->n_strategies = options->n_strategies;
+    chain->host.strategies = options->strategies;
+    chain->host.n_strategies = options->n_strategies;
     chain->plugin_dir = options->plugin_dir;
-    chain->log = options->log;
-    chain->log_ctx = options->log_ctx;
+    dtlsl__host_set_log(&chain->host, options->log, options->log_ctx);
     status = build(chain, options, now, err, err_len);
     if (status != DTLSL_OK) {
         dtlsl__chain_free(chain);
@@ -688,9 +458,7 @@ dtlsl__chain_free(dtlsl__chain *chain)
     for (size_t i = 0; i < chain->n_entries; i++)
         if (chain->entries[i].is_open)
             chain->entries[i].plugin->close(chain->entries[i].state);
-    for (size_t i = 0; i < chain->n_lines; i++)
-        free(chain->lines[i]);
-    EVP_MAC_free(chain->mac);
+    dtlsl__host_clear(&chain->host);
     free(chain);
 }
 
@@ -699,15 +467,7 @@ dtlsl__chain_set_log(dtlsl__chain *chain,
                      void (*log)(void *ctx, int32_t level, const char *text),
                      void *ctx)
 {
-    chain->log = log;
-    chain->log_ctx = ctx;
-    if (log == NULL)
-        return;
-    for (size_t i = 0; i < chain->n_lines; i++) {
-        log(ctx, chain->levels[i], chain->lines[i]);
-        free(chain->lines[i]);
-    }
-    chain->n_lines = 0;
+    dtlsl__host_set_log(&chain->host, log, ctx);
 }
 
 /* ---- packet path ---- */

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: MIT
- * The host side of cookie strategies: a chain of them, of which the first
- * mints and all verify; the self-test; ticks. */
+ * A chain of cookie strategies, of which the first mints and all verify; the
+ * self-test; ticks. */
 #ifndef DTLSL_COOKIE_H
 #define DTLSL_COOKIE_H
 
-#include <dtlslisten/cookie.h>
+#include "host.h"
 #include <dtlslisten/gate.h>
 
 typedef struct dtlsl__chain dtlsl__chain;
-
-/* A strategy of the application's, from dtlsl_config_add_cookie. */
-typedef struct dtlsl__strategy {
-    const dtlsl_cookie_plugin *plugin;
-    void *user;
-} dtlsl__strategy;
 
 /* Everything is borrowed; what is kept is copied, except default_secret and
  * the strategies, which the config keeps alive. */
@@ -59,8 +53,5 @@ uint64_t dtlsl__chain_tick(dtlsl__chain *chain, const dtlsl_now *now);
 int32_t dtlsl__chain_counter(const dtlsl__chain *chain, size_t index,
                              const char **strategy, const char **name,
                              uint64_t *value);
-
-/* The built-in strategies by name, or NULL. */
-const dtlsl_cookie_plugin *dtlsl__cookie_builtin(const char *name);
 
 #endif

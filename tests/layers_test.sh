@@ -59,7 +59,8 @@ allowed()
     tickets) echo tls ;;
     credentials) echo tls tickets ;;
     hello) echo record ;;
-    cookie) echo plugin ;;
+    host) ;;
+    cookie) echo plugin host ;;
     gate) echo record hello plugin cookie config ;;
     listen) echo record hello plugin cookie config gate tls ;;
     conn) echo record tls ;;
