@@ -14,5 +14,5 @@ if ! command -v clang-format >/dev/null; then
     exit 77
 fi
 cd "$srcdir" || exit 99
-find libdtlslisten plugins examples tests bench -name '*.[ch]' \
+find libdtlslisten plugins tools examples tests bench -name '*.[ch]' \
     -exec clang-format --dry-run -Werror {} +

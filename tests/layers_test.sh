@@ -118,6 +118,24 @@ check_layers()
     done
 }
 
+# A tool is a program of its own: it shares the readers of the strategies.
+check_tools()
+{
+    for file in tools/*.[ch]; do
+        for header in $(sed -n 's/^#include "\(.*\)"$/\1/p' "$file"); do
+            [ -f "tools/$header" ] || [ -f "plugins/$header" ] ||
+                bad "$file includes $header of the library"
+        done
+    done
+    for file in tools/*.[ch]; do
+        case $file in
+        tools/keys_redis.c) continue ;;
+        esac
+        code "$file" | grep -nE '^#include <(uv|hiredis|openssl/ssl)' &&
+            bad "$file talks to Redis itself"
+    done
+}
+
 # only PATTERN FILE...: no other file of the library has it in its code.
 only()
 {
@@ -165,7 +183,7 @@ check_public_headers()
 
 sources()
 {
-    find libdtlslisten plugins examples tests bench -name '*.[ch]' | sort
+    find libdtlslisten plugins tools examples tests bench -name '*.[ch]' | sort
 }
 
 check_style()
@@ -207,6 +225,7 @@ check_dist()
 }
 
 check_layers
+check_tools
 check_exclusive
 check_clocks
 check_public_headers

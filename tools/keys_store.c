@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT
+ * dtlslisten-keys: reading a key file, and replacing it by rename. */
+#include "file.h"
+#include "keys.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    /* the header, a service, and lines of at most 4 + 4 + 2 * 14 + 520 */
+    PRINT_MAX = 64 + 300 + DTLSL__KEYFILE_KEYS * 600
+};
+
+int
+keys_parse(const char *where, const uint8_t *text, size_t len,
+           dtlsl__keyfile *file)
+{
+    char why[256];
+
+    if (dtlsl__keyfile_parse(file, text, len, why, sizeof(why)) >= 0)
+        return KEYS_GOOD;
+    keys_complain("%s: %s", where, why);
+    return KEYS_FAILED;
+}
+
+static const dtlsl__file_rule rule = {
+    .option = "FILE", .min = 1, .max = DTLSL__KEYFILE_MAX};
+
+uint8_t *
+keys_read(const char *path, size_t *len, uint32_t *mode)
+{
+    uint8_t *text = malloc(DTLSL__KEYFILE_MAX + 1);
+    char err[512];
+    int32_t n;
+
+    if (text == NULL) {
+        keys_complain("out of memory");
+        return NULL;
+    }
+    n = dtlsl__file_read(path, &rule, text, NULL, mode, err, sizeof(err));
+    if (n < 0) {
+        /* the reader speaks of the options of a strategy */
+        keys_complain("%s", err + strlen("option FILE: "));
+        keys_forget(text);
+        return NULL;
+    }
+    *len = (size_t)n;
+    return text;
+}
+
+void
+keys_forget(uint8_t *text)
+{
+    explicit_bzero(text, DTLSL__KEYFILE_MAX + 1);
+    free(text);
+}
+
+int
+keys_is_same(const char *path, const uint8_t *text, size_t len)
+{
+    uint8_t *there = malloc(DTLSL__KEYFILE_MAX + 1);
+    char err[512];
+    int32_t n;
+    int same;
+
+    if (there == NULL)
+        return 0;
+    n = dtlsl__file_read(path, &rule, there, NULL, NULL, err, sizeof(err));
+    same = n >= 0 && (size_t)n == len && memcmp(there, text, len) == 0;
+    keys_forget(there);
+    return same;
+}
+
+int
+keys_load(const char *path, dtlsl__keyfile *file, uint32_t *mode)
+{
+    size_t len = 0;
+    uint8_t *text = keys_read(path, &len, mode);
+    int status;
+
+    if (text == NULL)
+        return KEYS_FAILED;
+    status = keys_parse(path, text, len, file);
+    keys_forget(text);
+    return status;
+}
+
+static size_t
+print_key(const dtlsl__keyfile_key *key, char *out, size_t len)
+{
+    char retire[32] = "-";
+    size_t at;
+
+    if (key->retire_s != DTLSL__KEYFILE_NEVER)
+        snprintf(retire, sizeof(retire), "%" PRIu64, key->retire_s);
+    at = (size_t)snprintf(out, len, "key %u %" PRIu64 " %s hex:", key->kid,
+                          key->activate_s, retire);
+    for (uint32_t i = 0; i < key->secret_len; i++)
+        at += (size_t)snprintf(out + at, len - at, "%02x", key->secret[i]);
+    return at + (size_t)snprintf(out + at, len - at, "\n");
+}
+
+char *
+keys_print(const dtlsl__keyfile *file)
+{
+    char *out = malloc(PRINT_MAX);
+    size_t at;
+
+    if (out == NULL)
+        return NULL;
+    at = (size_t)snprintf(out, PRINT_MAX, "dtlslisten-cluster-keys 1\n");
+    if (file->has_service)
+        at += (size_t)snprintf(out + at, PRINT_MAX - at, "service %.*s\n",
+                               file->service_len, (const char *)file->service);
+    for (uint32_t i = 0; i < file->n_keys; i++)
+        at += print_key(&file->key[i], out + at, PRINT_MAX - at);
+    return out;
+}
+
+/* ---- writing ---- */
+
+static int
+write_all(int fd, const uint8_t *text, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, text, len);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return 0;
+        text += n;
+        len -= (size_t)n;
+    }
+    return 1;
+}
+
+/* What to rename onto: a symbolic link stays, and what it leads to is
+ * replaced. */
+static int
+find_place(const char *path, char place[PATH_MAX])
+{
+    struct stat st;
+
+    if (realpath(path, place) != NULL)
+        return 1;
+    if (errno == ENOENT && lstat(path, &st) != 0 &&
+        (size_t)snprintf(place, PATH_MAX, "%s", path) < PATH_MAX)
+        return 1;
+    keys_complain("%s leads nowhere: %s; remove the link, or mend it", path,
+                  strerror(errno));
+    return 0;
+}
+
+/* A file that was there keeps its owner and what the group may read. Without
+ * its owner it could be out of the nodes' reach. */
+static int
+take_over(int fd, const char *place)
+{
+    struct stat st, fresh;
+
+    if (stat(place, &st) != 0)
+        return errno == ENOENT;
+    if (!S_ISREG(st.st_mode)) {
+        errno = EINVAL;
+        return 0;
+    }
+    if (fstat(fd, &fresh) != 0)
+        return 0;
+    if ((st.st_uid != fresh.st_uid || st.st_gid != fresh.st_gid) &&
+        fchown(fd, st.st_uid, st.st_gid) != 0)
+        return 0;
+    if (st.st_mode & S_IRWXO)
+        keys_complain("%s was open to everybody (mode %04o); the new one is "
+                      "not",
+                      place, (unsigned)st.st_mode & 07777);
+    return fchmod(fd, S_IRUSR | S_IWUSR | (st.st_mode & S_IRGRP)) == 0;
+}
+
+static int
+open_directory(const char *path)
+{
+    char copy[PATH_MAX];
+    char *slash;
+
+    snprintf(copy, sizeof(copy), "%s", path);
+    slash = strrchr(copy, '/');
+    if (slash == NULL)
+        return open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    slash[slash == copy] = '\0';
+    return open(copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+/* The rename itself must survive a crash, too. */
+static void
+sync_directory(const char *path)
+{
+    int fd = open_directory(path);
+
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+}
+
+/* Writes a file of mode 0600 beside 'place' and renames it; errno. */
+static int
+write_beside(const char *place, const uint8_t *text, size_t len)
+{
+    char fresh[PATH_MAX];
+    int fd, ok, cause;
+
+    if ((size_t)snprintf(fresh, sizeof(fresh), "%s.XXXXXX", place) >=
+        sizeof(fresh)) {
+        errno = ENAMETOOLONG;
+        return 0;
+    }
+    fd = mkostemp(fresh, O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ok = take_over(fd, place) && write_all(fd, text, len) && fsync(fd) == 0;
+    cause = errno;
+    close(fd);
+    if (ok) {
+        ok = rename(fresh, place) == 0;
+        cause = errno;
+    }
+    if (!ok)
+        unlink(fresh);
+    errno = cause;
+    return ok;
+}
+
+/* A signal in between would leave secrets in a file that nobody knows. */
+int
+keys_replace(const char *path, const uint8_t *text, size_t len)
+{
+    char place[PATH_MAX];
+    sigset_t all, before;
+    int ok, cause;
+
+    if (!find_place(path, place))
+        return KEYS_FAILED;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, &before);
+    ok = write_beside(place, text, len);
+    cause = errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    if (ok) {
+        sync_directory(place);
+        return KEYS_GOOD;
+    }
+    keys_complain("cannot replace %s: %s; look at its directory and owner. "
+                  "What was there stays",
+                  place, strerror(cause));
+    return KEYS_FAILED;
+}
+
+int
+keys_lock(const char *path)
+{
+    int fd = open_directory(path);
+
+    if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+        return fd;
+    keys_complain("cannot lock the directory of %s: %s; name one that is "
+                  "there",
+                  path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
