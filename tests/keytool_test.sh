@@ -453,10 +453,10 @@ test_tls()
         "tls-auth-clients optional" || return
     "$keys" push "$dir/keys" "redis://127.0.0.1:$port/k"
     rm -f "$dir/out"
-    over_tls tls-stranger 4 "certificate" localhost \
+    over_tls tls-stranger 4 "of nobody whom" localhost \
         --ca-file "$dir/stranger.pem"
-    over_tls tls-system 4 "certificate" localhost
-    over_tls tls-other-name 4 "certificate" 127.0.0.1 --ca-file "$dir/ca.pem"
+    over_tls tls-system 4 "of nobody whom" localhost
+    over_tls tls-other-name 4 "for another name" 127.0.0.1 --ca-file "$dir/ca.pem"
     over_tls tls-no-ca 2 "name a PEM file" localhost --ca-file "$dir/none"
     holds tls-nothing [ ! -e "$dir/out" ]
     over_tls tls 0 "has new keys" localhost --ca-file "$dir/ca.pem"

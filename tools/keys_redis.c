@@ -33,10 +33,13 @@ typedef struct client {
     int address;              /* that is tried */
     redisReplyObjectFunctions makers;
     uint64_t backoff_s;
-    int status;     /* of the last attempt: the exit code */
-    char told[200]; /* the complaint that stands */
+    int status;      /* of the last attempt: the exit code */
+    char first[200]; /* why the host's first address was no good */
+    char told[200];  /* the complaint that stands */
 #ifdef HAVE_HIREDIS_SSL
     SSL_CTX *tls;
+    SSL *ssl;      /* of redis, which owns it */
+    long verified; /* X509_V_OK, or why not, when there is no ssl */
 #endif
 } client;
 
@@ -86,18 +89,41 @@ names_host(SSL *ssl, const char *host)
 }
 
 static int
-secure(const client *c, redisAsyncContext *redis)
+secure(client *c, redisAsyncContext *redis)
 {
     SSL *ssl;
 
+    c->ssl = NULL;
+    c->verified = X509_V_OK;
     if (!c->job->to->tls)
         return 1;
     ssl = SSL_new(c->tls);
     if (ssl != NULL && names_host(ssl, c->job->to->host) &&
-        redisInitiateSSL(&redis->c, ssl) == REDIS_OK)
+        redisInitiateSSL(&redis->c, ssl) == REDIS_OK) {
+        c->ssl = ssl;
         return 1;
+    }
+    if (ssl != NULL)
+        c->verified = SSL_get_verify_result(ssl);
     SSL_free(ssl);
     return 0;
+}
+
+/* NULL if the certificate is not what is wrong. */
+static const char *
+explain_tls(const client *c)
+{
+    switch (c->ssl == NULL ? c->verified : SSL_get_verify_result(c->ssl)) {
+    case X509_V_OK:
+        return NULL;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return "its certificate is for another name; use that in the URL";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return "its certificate has expired; renew it";
+    default:
+        return "its certificate is of nobody whom --ca-file knows; mend that";
+    }
 }
 
 static void
@@ -117,11 +143,18 @@ prepare_tls(client *c)
 }
 
 static int
-secure(const client *c, redisAsyncContext *redis)
+secure(client *c, redisAsyncContext *redis)
 {
     (void)c;
     (void)redis;
     return 1;
+}
+
+static const char *
+explain_tls(const client *c)
+{
+    (void)c;
+    return NULL;
 }
 
 static void
@@ -201,11 +234,10 @@ fail(client *c, const char *why)
 static void
 lose(client *c, const char *why)
 {
-    char copy[200];
-
-    snprintf(copy, sizeof(copy), "%s", why);
+    if (c->address == 0)
+        snprintf(c->first, sizeof(c->first), "%s", why);
     if (c->address + 1 >= c->job->to->n_addresses) {
-        fail(c, copy);
+        fail(c, c->first);
         return;
     }
     drop(c);
@@ -241,8 +273,12 @@ limit_answers(client *c, redisReader *reader)
 }
 
 static const char *
-explain_loss(const redisAsyncContext *redis)
+explain_loss(const client *c, const redisAsyncContext *redis)
 {
+    const char *text = explain_tls(c);
+
+    if (text != NULL)
+        return text;
     if (redis->err == REDIS_ERR_OOM)
         return not_text; /* refuse_array */
     return redis->errstr != NULL && redis->errstr[0] != '\0'
@@ -284,7 +320,7 @@ take_answer(redisAsyncContext *redis, void *answer, void *data)
     if (c->redis != redis)
         return;
     if (reply == NULL)
-        lose(c, explain_loss(redis));
+        lose(c, explain_loss(c, redis));
     else if (reply->type == REDIS_REPLY_ERROR)
         fail(c, explain(reply->str));
     else if (reply->type == REDIS_REPLY_STRING ||
@@ -353,7 +389,7 @@ open_redis(client *c)
     if (redis->err != 0)
         lose(c, redis->errstr);
     else if (!secure(c, redis))
-        lose(c, "no TLS");
+        lose(c, explain_loss(c, redis));
     else if (redisLibuvAttach(redis, &c->loop) != REDIS_OK || !send_job(c))
         lose(c, "out of memory");
     else
