@@ -36,6 +36,7 @@ static void
 check_refused(const void *text, size_t len)
 {
     static const dtlsl__keyfile nothing;
+    static const char digits[] = HEX32;
     dtlsl__keyfile file;
 
     ck_assert_int_eq(parse(&file, text, len), DTLSL_ERR_FILE);
@@ -44,7 +45,7 @@ check_refused(const void *text, size_t len)
     for (size_t i = 0; i + 8 <= 32; i++) {
         char piece[9] = "";
 
-        memcpy(piece, HEX32 + i, 8);
+        memcpy(piece, digits + i, 8);
         ck_assert_ptr_null(strstr(err, piece));
     }
 }
