@@ -118,7 +118,7 @@ keys_target_password(keys_target *to, const char *path)
     int32_t n = dtlsl__file_read(path, &rule, to->password, NULL, NULL, err,
                                  sizeof(err));
 
-    if (n < 0) {
+    if (n < 1) {
         keys_complain("%s", err);
         return 0;
     }
