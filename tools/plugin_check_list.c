@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT
+ * The checks in their order, and what each of them expects. */
+#include "plugin_check.h"
+
+#define LOAD_RULES "LOAD RULES"
+#define RULES "Rules for every function"
+
+const check check_list[] = {
+    {"load", "the library's loader takes the file and its table", LOAD_RULES,
+     check_load},
+    {"name", "the file is named dtlsl_cookie_NAME.so", LOAD_RULES, check_name},
+    {"length", "cookies of at most 32 bytes, which every client takes", "mint",
+     check_length},
+    {"symbols", "dtlsl_cookie_plugin_v1 is the only exported symbol",
+     LOAD_RULES, check_symbols},
+    {"segments", "nothing can be written and executed, the stack included",
+     LOAD_RULES, check_segments},
+    {"undefined", "every symbol it needs is in a library that it names",
+     LOAD_RULES, check_undefined},
+
+    {"open", "open takes the options given", "open", check_open},
+    {"option-unknown",
+     "an unknown option is refused with a text that names it", "open",
+     check_option_unknown},
+    {"option-text", "err gets at most err_len bytes, NUL-terminated", "open",
+     check_option_text},
+    {"option-twice", "an option given twice is taken or refused with a text",
+     "open", check_option_twice},
+    {"open-close", "close gives back memory, descriptors and threads", "close",
+     check_open_close},
+    {"two-states", "one state does not depend on another", RULES,
+     check_two_states},
+    {"self-test", "the library opens it and its self-test passes",
+     "The self-test", check_self_test},
+    {"counters", "counters end, and their names are of [a-z0-9_]", "counter",
+     check_counters},
+
+    {"round-trip", "what mint made verifies as VALID", "verify",
+     check_round_trip},
+    {"bits", "no cookie with a flipped bit is VALID", "verify", check_bits},
+    {"peer", "no cookie is VALID for another address or port", "verify",
+     check_peer},
+    {"hello", "no cookie is VALID for another version, random or session id",
+     "verify", check_hello},
+    {"extensions", "other extensions leave a cookie VALID", "What is bound",
+     check_extensions},
+    {"trim", "no cookie is VALID that is cut or has bytes behind it", "verify",
+     check_trim},
+    {"foreign", "a cookie of another strategy is MALFORMED", "verify",
+     check_foreign},
+    {"fragments", "a first fragment suffices, or the answer is NEED_MORE",
+     "The flag T", check_fragments},
+
+    {"capacities", "mint writes and returns 1 to cap bytes, or fails", "mint",
+     check_capacities},
+    {"lengths", "verify takes any length and reads nothing behind it",
+     "verify", check_lengths},
+    {"garbage", "no random or half-right cookie is VALID", "verify",
+     check_garbage},
+    {"spans", "nothing is read behind core, tail, and the input", "The input",
+     check_spans},
+    {"input", "input and cookie are not written to", "The input", check_input},
+    {"repeat", "the same question has the same answer", "verify",
+     check_repeat},
+    {"result", "verify writes nothing behind its result", "verify",
+     check_result},
+    {"sizes", "longer structs of a newer host change nothing",
+     "WRITING A STRATEGY", check_sizes},
+
+    {"error-queue", "OpenSSL's error queue stays as it was", RULES,
+     check_error_queue},
+    {"quiet", "nothing is logged per packet", RULES, check_quiet},
+    {"memory", "nothing is kept per peer or per packet", RULES, check_memory},
+    {"allocations", "mint and verify allocate nothing", RULES,
+     check_allocations},
+
+    {"age", "the age is told and not too small, or left 0", "verify",
+     check_age},
+    {"expiry", "a cookie expires and stays so", "verify", check_expiry},
+    {"clocks", "clocks at their edges break nothing", "The input",
+     check_clocks},
+    {"rotation", "no change of keys takes a young cookie from its client",
+     "verify", check_rotation},
+    {"ticks", "tick asks for a time to come", "tick", check_ticks},
+    {"cost", "time per call, beside that of hmac", "mint", check_cost},
+};
+
+const size_t check_count = sizeof(check_list) / sizeof(check_list[0]);
