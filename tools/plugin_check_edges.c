@@ -249,7 +249,7 @@ void
 check_repeat(kit *k)
 {
     static stock all[GARBAGE_STOCK];
-    uint8_t cookie[DTLSL_COOKIE_MAX];
+    uint8_t cookie[DTLSL_COOKIE_MAX + 1]; /* reads behind: "lengths" */
     int32_t answer;
 
     kit_start(k);

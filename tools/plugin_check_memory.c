@@ -48,6 +48,7 @@ memory_private_bytes(void)
     return 0; /* a sanitizer keeps what was freed */
 }
 #else
+#if defined(__GLIBC__)
 size_t
 memory_heap_bytes(void)
 {
@@ -55,6 +56,13 @@ memory_heap_bytes(void)
 
     return info.uordblks + info.hblkhd;
 }
+#else
+size_t
+memory_heap_bytes(void)
+{
+    return 0; /* not told here: pages must do */
+}
+#endif
 
 size_t
 memory_private_bytes(void)

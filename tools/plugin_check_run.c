@@ -112,6 +112,8 @@ check_run(const check *c, const check_setup *setup, check_report *report)
         tell(report, CHECK_SKIPPED, "no memory: %s", strerror(errno));
         return;
     }
+    /* Ignored, which is inherited, it would reap the child. */
+    signal(SIGCHLD, SIG_DFL);
     sigemptyset(&block);
     sigaddset(&block, SIGCHLD);
     sigprocmask(SIG_BLOCK, &block, &mask);
