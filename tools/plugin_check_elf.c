@@ -169,6 +169,18 @@ is_linkers(const char *name)
     return 0;
 }
 
+static const ElfW(Sym) *
+    symbols_of(kit *k, const elf *e, const ElfW(Shdr) * section, size_t *n)
+{
+    const ElfW(Sym) * symbol;
+
+    *n = section->sh_size / sizeof(*symbol);
+    symbol = table_at(e, section->sh_offset, *n, sizeof(*symbol));
+    if (symbol == NULL)
+        kit_skip(k, "the file's symbol table is out of its bounds");
+    return symbol;
+}
+
 static int
 is_exported(const ElfW(Sym) * s)
 {
@@ -187,12 +199,11 @@ check_symbols(kit *k)
     elf e = map_file(k);
     const ElfW(Shdr) *section = section_of_type(k, &e, SHT_DYNSYM);
     span strings = strings_of(k, &e, section);
-    size_t n = section->sh_size / sizeof(ElfW(Sym)), others = 0, room;
-    const ElfW(Sym) *symbol =
-        table_at(&e, section->sh_offset, n, sizeof(*symbol));
+    size_t n, others = 0, room;
+    const ElfW(Sym) *symbol = symbols_of(k, &e, section, &n);
     char list[300] = "";
 
-    for (size_t i = 1; symbol != NULL && i < n; i++) {
+    for (size_t i = 1; i < n; i++) {
         const char *name = string_at(&strings, symbol[i].st_name);
 
         if (!is_exported(&symbol[i]) || is_linkers(name) ||
@@ -234,7 +245,9 @@ check_segments(kit *k)
         table_at(&e, e.header->e_phoff, e.header->e_phnum, sizeof(*segment));
     int has_stack = 0;
 
-    for (size_t i = 0; segment != NULL && i < e.header->e_phnum; i++) {
+    if (segment == NULL)
+        kit_skip(k, "the file's segments are out of its bounds");
+    for (size_t i = 0; i < e.header->e_phnum; i++) {
         uint32_t type = segment[i].p_type, flags = segment[i].p_flags;
 
         if (type == PT_GNU_STACK && (flags & PF_X))
@@ -264,10 +277,12 @@ open_needed(kit *k, const elf *e, void *handle[NEEDED_MAX])
         table_at(e, section->sh_offset, n, sizeof(*entry));
 
     for (size_t i = 0; entry != NULL && i < n && found < NEEDED_MAX; i++) {
-        if (entry[i].d_tag != DT_NEEDED)
+        const char *name = string_at(&strings, entry[i].d_un.d_val);
+
+        /* An empty name would stand for this program. */
+        if (entry[i].d_tag != DT_NEEDED || name[0] == '\0')
             continue;
-        handle[found] = dlopen(string_at(&strings, entry[i].d_un.d_val),
-                               RTLD_LAZY | RTLD_NOLOAD);
+        handle[found] = dlopen(name, RTLD_LAZY | RTLD_NOLOAD);
         found += handle[found] != NULL;
     }
     return found;
@@ -299,13 +314,12 @@ check_undefined(kit *k)
     elf e = map_file(k);
     const ElfW(Shdr) *section = section_of_type(k, &e, SHT_DYNSYM);
     span strings = strings_of(k, &e, section);
-    size_t n = section->sh_size / sizeof(ElfW(Sym));
-    const ElfW(Sym) *symbol =
-        table_at(&e, section->sh_offset, n, sizeof(*symbol));
+    size_t n;
+    const ElfW(Sym) *symbol = symbols_of(k, &e, section, &n);
     void *handle[NEEDED_MAX];
     size_t n_handles = open_needed(k, &e, handle), n_found = 0;
 
-    for (size_t i = 1; symbol != NULL && i < n; i++) {
+    for (size_t i = 1; i < n; i++) {
         const char *name = string_at(&strings, symbol[i].st_name);
 
         if (symbol[i].st_shndx != SHN_UNDEF ||
