@@ -197,6 +197,13 @@ expect endless-counters "counters" ""
 needy="round-trip bits peer hello extensions trim foreign fragments \
 capacities lengths garbage spans input repeat result sizes age expiry clocks \
 rotation cost"
+expect wants-short-hellos "extensions" ""
+expect gives-up "repeat" ""
+expect wants-exact-sizes "sizes" ""
+expect shares "two-states" ""
+expect takes-options-once "option-twice" ""
+expect rejects-its-own "self-test round-trip" "" \
+    "two-states ${needy#round-trip }"
 expect lets-in-one "" "" "two-states self-test $needy"
 expect has-no-key "" "" "two-states self-test $needy"
 run_flaws

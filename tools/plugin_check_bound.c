@@ -9,7 +9,8 @@ enum {
     SAMPLES = 20,
     CORE_MIN = 35,
     PEER_BITS = 18 * 8, /* address and port */
-    SESSION_MAX = 32
+    SESSION_MAX = 32,
+    EXTENSIONS_MAX = 2000 /* with a post-quantum key share */
 };
 
 /* ---- round trips ---- */
@@ -182,7 +183,7 @@ check_extensions(kit *k)
         size_t len = kit_cookie(k, &h, cookie);
         uint32_t least = h.in.core_len + 1 + (uint32_t)len + h.in.tail_len;
 
-        for (uint32_t more = 0; more < 300; more += 7) {
+        for (uint32_t more = 0; more < EXTENSIONS_MAX; more += 7) {
             h.in.fragment_len = least + more;
             answer = kit_verify(k, &h, cookie, len);
             if (answer != DTLSL_COOKIE_VALID)

@@ -7,6 +7,7 @@
 enum {
     GARBAGE = 100000,
     GARBAGE_STOCK = 32,
+    REPEATS = 20000,
     SAMPLES = 20,
     CORE_MIN = 35,
     SESSION_MAX = 32,
@@ -254,7 +255,7 @@ check_repeat(kit *k)
 
     kit_start(k);
     fill_stock(k, all);
-    for (int i = 0; i < 10000; i++) {
+    for (int i = 0; i < REPEATS; i++) {
         const stock *s = &all[kit_below(k, GARBAGE_STOCK)];
         size_t len = make_garbage(k, all, s, cookie);
 

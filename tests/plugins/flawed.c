@@ -335,6 +335,65 @@ tick_past(uint64_t mono_ms, uint64_t *next_mono_ms)
     *next_mono_ms = mono_ms;
 }
 
+/* ---- moods ---- */
+
+static int32_t
+verify_nothing(sound *s, const dtlsl_cookie_input *in, const uint8_t *cookie,
+               size_t len, dtlsl_cookie_result *out)
+{
+    int32_t answer = sound_verify(s, in, cookie, len, out);
+
+    return answer == DTLSL_COOKIE_VALID ? DTLSL_COOKIE_MISMATCH : answer;
+}
+
+static int32_t
+verify_short_hello(sound *s, const dtlsl_cookie_input *in,
+                   const uint8_t *cookie, size_t len, dtlsl_cookie_result *out)
+{
+    if (in->fragment_len > 1000)
+        return DTLSL_COOKIE_MISMATCH;
+    return sound_verify(s, in, cookie, len, out);
+}
+
+/* Who sends enough garbage takes the cookies of all. */
+static int32_t
+verify_until(sound *s, const dtlsl_cookie_input *in, const uint8_t *cookie,
+             size_t len, dtlsl_cookie_result *out)
+{
+    static int n_bad;
+    int32_t answer = sound_verify(s, in, cookie, len, out);
+
+    n_bad += answer != DTLSL_COOKIE_VALID;
+    return n_bad > 15000 ? DTLSL_COOKIE_MISMATCH : answer;
+}
+
+static int32_t
+verify_exact_size(sound *s, const dtlsl_cookie_input *in,
+                  const uint8_t *cookie, size_t len, dtlsl_cookie_result *out)
+{
+    if (in->size != sizeof(*in))
+        return DTLSL_ERR_ARGUMENT;
+    return sound_verify(s, in, cookie, len, out);
+}
+
+/* One for all states. */
+static int n_open, is_broken;
+
+static int32_t
+verify_shared(sound *s, const dtlsl_cookie_input *in, const uint8_t *cookie,
+              size_t len, dtlsl_cookie_result *out)
+{
+    return is_broken ? DTLSL_COOKIE_UNKNOWN_KEY
+                     : sound_verify(s, in, cookie, len, out);
+}
+
+static void
+close_shared(sound *s)
+{
+    is_broken |= n_open > 1;
+    sound_close(s);
+}
+
 /* ---- words ---- */
 
 static int32_t
@@ -372,6 +431,15 @@ refuse_silently(const char *key, char *err, size_t err_len)
     (void)key;
     (void)err;
     (void)err_len;
+    return DTLSL_ERR_OPTION;
+}
+
+/* Has no text for an option that it knows. */
+static int32_t
+refuse_known(const char *key, char *err, size_t err_len)
+{
+    if (strcmp(key, "flaw") != 0)
+        snprintf(err, err_len, "no option '%s'", key);
     return DTLSL_ERR_OPTION;
 }
 
@@ -425,6 +493,12 @@ static const flaw flaws[] = {
     {.name = "wraps", .verify = verify_wrapping},
     {.name = "tells-wrong-age", .verify = verify_old},
     {.name = "ticks-past", .tick = tick_past},
+    {.name = "rejects-its-own", .verify = verify_nothing},
+    {.name = "wants-short-hellos", .verify = verify_short_hello},
+    {.name = "gives-up", .verify = verify_until},
+    {.name = "wants-exact-sizes", .verify = verify_exact_size},
+    {.name = "shares", .verify = verify_shared, .close = close_shared},
+    {.name = "takes-options-once", .refuse = refuse_known},
     {.name = "loud", .verify = verify_loud},
     {.name = "leaves-errors", .verify = verify_raise},
     {.name = "writes-over-err", .refuse = refuse_over},
@@ -469,13 +543,15 @@ flawed_open(const dtlsl_cookie_host *host, void *user,
     for (size_t i = 0; status == DTLSL_OK && i < n_options; i++) {
         const flaw *f = find(options[i].value);
 
-        if (strcmp(options[i].key, "flaw") == 0 && f != NULL)
+        if (strcmp(options[i].key, "flaw") == 0 && f != NULL &&
+            (s->flaw == &flaws[0] || f->refuse != refuse_known))
             s->flaw = f;
         else
             status = refuse(s, &options[i], err, err_len);
     }
     if (status == DTLSL_OK)
         status = sound_open(&s->base, host);
+    n_open += status == DTLSL_OK;
     if (status == DTLSL_OK)
         *out = s;
     else
@@ -492,6 +568,7 @@ flawed_close(void *opaque)
         s->flaw->close(&s->base);
     else
         sound_close(&s->base);
+    n_open--;
 }
 
 static int32_t
