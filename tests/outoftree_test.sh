@@ -71,6 +71,20 @@ exports_one()
     fi
 }
 
+# checked NAME ARGUMENT...: the checker finds nothing wrong with a plugin.
+checked()
+{
+    local name=$1
+
+    shift
+    if "$top_builddir/tools/dtlslisten-plugin-check" "$@" \
+        >"$dir/$name.log" 2>&1; then
+        ok "$name"
+    else
+        not_ok "$name" "$(grep '^failed' "$dir/$name.log")"
+    fi
+}
+
 # A plugin's author may have another compiler and a stricter one than we.
 compile_strictly()
 {
@@ -181,6 +195,7 @@ allow_list()
         turned_away other
         finish other
     fi
+    checked allow-checked --peer 127.0.0.1 "$so" allow=127.0.0.1
     does_not_start allow-no-list "192.0.2.0/24,2001:db8::/32" cookie="$so"
     for bad in 192.0.2.0/33 192.0.2.0/ 192.0.2 2001:db8::/129 10.0.0.0/8x; do
         does_not_start "allow-$bad" "option allow: '$bad' is no list" \
@@ -225,11 +240,12 @@ rust()
         RUSTFLAGS="-O -D warnings" || return
     exports_one minute-exports "$so"
     judged minute-clock "$so"
+    checked minute-checked "$so"
     if serve minute cookie="$so"; then
         openssl_client minute
         finish minute
     fi
-    does_not_start minute-option "take cookie.* out" \
+    does_not_start minute-option "no option 'lifetime-ms'; take it out" \
         cookie="$so" cookie.lifetime-ms=30000
 }
 

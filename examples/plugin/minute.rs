@@ -11,7 +11,7 @@
 // and the next one. The types are those of <dtlslisten/cookie.h>.
 #![allow(non_camel_case_types, dead_code)]
 
-use std::ffi::c_void;
+use std::ffi::{c_void, CStr};
 use std::os::raw::c_char;
 
 const ABI: u32 = 1;
@@ -266,7 +266,7 @@ fn flat(result: Result<i32, i32>) -> i32 {
 extern "C" fn open(
     host: *const dtlsl_cookie_host,
     _user: *mut c_void,
-    _options: *const dtlsl_cookie_option,
+    options: *const dtlsl_cookie_option,
     n_options: usize,
     state: *mut *mut c_void,
     err: *mut c_char,
@@ -279,7 +279,10 @@ extern "C" fn open(
         return ERR_PLUGIN;
     }
     if n_options > 0 {
-        explain(err, err_len, "there are no options; take cookie.* out");
+        let key = unsafe { CStr::from_ptr((*options).key) };
+        let text = format!("strategy minute has no option '{}'; take it out",
+                           key.to_string_lossy());
+        explain(err, err_len, &text);
         return ERR_OPTION;
     }
     match Minute::new(unsafe { &*host }) {
