@@ -13,6 +13,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef __ELF__
+#include <link.h>
+#endif
 
 #define ENTRY "dtlsl_cookie_plugin_v1"
 
@@ -20,7 +23,8 @@
 #define TABLE_MIN offsetof(dtlsl_cookie_plugin, tick)
 
 enum {
-    NAME_MAX_LEN = 32
+    NAME_MAX_LEN = 32,
+    SEGMENTS_MAX = 64
 };
 
 /* A file that was opened by dlopen. Its descriptor stays open, so that no
@@ -229,6 +233,41 @@ open_file(const char *path, int *fd, char *err, size_t err_len)
                 path, strerror(errno));
 }
 
+/* dlopen maps what the program headers say. Behind the end of a file that was
+ * cut short there is nothing to read but SIGBUS. */
+#ifdef __ELF__
+static int
+is_whole(int fd, uint64_t size)
+{
+    ElfW(Ehdr) header;
+    ElfW(Phdr) segment;
+
+    if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
+        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
+        return 1; /* dlopen says what it is not */
+    if (header.e_phentsize != sizeof(segment) || header.e_phnum > SEGMENTS_MAX)
+        return 0;
+    for (size_t i = 0; i < header.e_phnum; i++) {
+        off_t at = (off_t)(header.e_phoff + i * sizeof(segment));
+
+        if (pread(fd, &segment, sizeof(segment), at) !=
+            (ssize_t)sizeof(segment))
+            return 0;
+        if (segment.p_offset > size ||
+            segment.p_filesz > size - segment.p_offset)
+            return 0;
+    }
+    return 1;
+}
+#else
+static int
+is_whole(int fd, uint64_t size)
+{
+    (void)fd;
+    return size > 0;
+}
+#endif
+
 static loaded *
 find_loaded(const struct stat *st)
 {
@@ -289,6 +328,13 @@ load_new(loaded **out, const char *path, int fd, const struct stat *st,
         close(fd);
         return fail(err, err_len, DTLSL_ERR_NOMEM, "plugin %s: out of memory",
                     path);
+    }
+    if (!is_whole(fd, (uint64_t)st->st_size)) {
+        close(fd);
+        free(l);
+        return fail(err, err_len, DTLSL_ERR_PLUGIN,
+                    "plugin %s is cut short (%lld bytes); install it again",
+                    path, (long long)st->st_size);
     }
     dlerror();
     handle = map_file(path, fd, st);

@@ -263,6 +263,38 @@ START_TEST(what_is_no_shared_object_is_refused)
 }
 END_TEST
 
+/* Cut at 100 lengths, among them those that leave out a part that dlopen maps:
+ * those would end the process. */
+START_TEST(a_module_that_was_cut_short_is_refused)
+{
+    char path[256];
+    struct stat st;
+    int refused = 0, taken = 0;
+
+    setup();
+    for (off_t i = 0; i <= 100; i++) {
+        const dtlsl_cookie_plugin *plugin = NULL;
+
+        install("good", "good");
+        path_of(path, "good");
+        ck_assert_int_eq(stat(path, &st), 0);
+        ck_assert_int_eq(truncate(path, st.st_size * i / 100), 0);
+        if (dtlsl__plugin_load(&plugin, "good", dir, err, sizeof(err)) ==
+            DTLSL_OK) {
+            ck_assert_str_eq(plugin->name, "good");
+            taken++;
+        } else {
+            ck_assert_ptr_nonnull(strstr(err, path));
+            refused += strstr(err, "is cut short") != NULL;
+        }
+        clean("good");
+    }
+    ck_assert_int_gt(refused, 50);
+    ck_assert_int_ge(taken, 1);
+    rmdir(dir);
+}
+END_TEST
+
 static int32_t
 chain_of(dtlsl__chain **chain, const char *spec)
 {
@@ -366,6 +398,7 @@ main(void)
         directories_that_everybody_can_write_are_refused,
         what_is_no_regular_file_is_refused,
         what_is_no_shared_object_is_refused,
+        a_module_that_was_cut_short_is_refused,
         chain_takes_a_good_plugin_and_refuses_bad_ones,
         hmac_as_a_module_makes_the_built_in_cookies,
         incomplete_tables_are_refused,

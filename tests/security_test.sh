@@ -23,7 +23,7 @@ numbers=$(printf '%s' "$text" |
 for name in $names; do
     case $name in
     cookie.*)
-        grep -q "\"${name#cookie.}\"" plugins/hmac.c || bad "option $name"
+        grep -q "\"${name#cookie.}\"" plugins/*.c || bad "option $name"
         ;;
     *_*)
         grep -q "\"$name\"" libdtlslisten/counters.h ||
