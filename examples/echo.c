@@ -46,6 +46,8 @@ on_event(dtlsl_listener *listener, const dtlsl_event *event, void *user)
         echo(listener, event);
     if (event->type == DTLSL_EVENT_FAILED)
         fprintf(stderr, "handshake failed: %s\n", (const char *)event->data);
+    if (event->type == DTLSL_EVENT_NOTICE)
+        fprintf(stderr, "notice: %s\n", (const char *)event->data);
     if (event->type == DTLSL_EVENT_STOPPED)
         for (int i = 0; i < 3; i++)
             uv_close((uv_handle_t *)&signals[i], NULL);
