@@ -734,6 +734,24 @@ is_built_in(const char *name)
     return status == DTLSL_OK;
 }
 
+/* An operator who watches unknown_key must not be woken by a start. */
+START_TEST(a_fresh_node_has_counted_nothing)
+{
+    static const char *const names[] = {"minted",   "valid",     "unknown_key",
+                                        "mismatch", "malformed", "expired"};
+    dtlsl__chain *chain;
+    char path[256];
+
+    setup();
+    publish_one(path, 7, SECRET_A);
+    chain = node(path, "node=1");
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        ck_assert_uint_eq(bundled_count(chain, names[i]), 0);
+    dtlsl__chain_free(chain);
+    bundled_done();
+}
+END_TEST
+
 START_TEST(strategies_are_built_in_as_configured)
 {
 #ifdef DTLSL_BUILTIN_CLUSTER
@@ -780,6 +798,7 @@ main(void)
         service_of_option_and_file_must_agree,
         unusable_options_are_refused_with_a_remedy,
         a_chain_mints_the_first_and_accepts_both,
+        a_fresh_node_has_counted_nothing,
         strategies_are_built_in_as_configured,
     };
 
