@@ -164,7 +164,7 @@ try_profile(state *s, char *err, size_t err_len)
         return dtlsl__refuse(err, err_len, DTLSL_ERR_PLUGIN,
                              "strategy aead: OpenSSL's provider has no usable "
                              "%s; choose the other profile, or cookie=hmac",
-                             s->fmt == FMT_SIV ? "CMAC and AES-128-ECB"
+                             s->fmt == FMT_SIV ? "AES-128-CBC and AES-128-ECB"
                                                : "AES-256-ECB");
     s->use->drop(s->base.host, context);
     return DTLSL_OK;

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT
- * Deterministic authenticated encryption. AES-SIV is composed from CMAC and
- * CTR with contexts that are keyed once: OpenSSL's own AES-SIV takes more than
- * twice the time, and a context of it that is used again may give the tag of
- * the last message. */
+ * Deterministic authenticated encryption. AES-SIV is composed from AES with
+ * contexts that are keyed once: OpenSSL's own AES-SIV takes more than twice the
+ * time, and a context of it that is used again may give the tag of the last
+ * message. */
 #include "seal.h"
-#include <openssl/core_names.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,9 +16,13 @@ enum {
 typedef struct seal {
     const dtlsl_cookie_host *host;
     EVP_CIPHER_CTX *block;
-    EVP_MAC_CTX *cmac;       /* of siv */
-    uint8_t zero_mac[BLOCK]; /* of siv: dbl(CMAC(0)) */
-    void *hmac;              /* of fips */
+    /* of siv */
+    EVP_CIPHER_CTX *cbc;
+    uint8_t last[BLOCK];     /* that cbc has made: the IV of its next one */
+    uint8_t subkey[BLOCK];   /* K1 of RFC 4493; K2 is its double */
+    uint8_t zero_mac[BLOCK]; /* dbl(CMAC(0)) */
+    /* of fips */
+    void *hmac;
 } seal;
 
 /* ---- AES-SIV ---- */
@@ -44,14 +46,32 @@ xor_block(uint8_t *out, const uint8_t *in)
         out[i] ^= in[i];
 }
 
+/* CMAC (RFC 4493) of 1 to DTLSL__MESSAGE_MAX bytes. The context goes on from
+ * one message to the next: what it would add to the first block is known, and
+ * is taken out before. To give it an IV anew takes longer than the message. */
 static int
-cmac(EVP_MAC_CTX *ctx, const uint8_t *data, size_t len, uint8_t mac[BLOCK])
+cmac(seal *s, const uint8_t *data, size_t len, uint8_t mac[BLOCK])
 {
-    size_t mac_len = 0;
+    uint8_t blocks[DTLSL__MESSAGE_MAX + BLOCK];
+    uint8_t subkey[BLOCK];
+    size_t size = (len + BLOCK - 1) / BLOCK * BLOCK;
+    int n = 0;
 
-    return EVP_MAC_init(ctx, NULL, 0, NULL) == 1 &&
-           EVP_MAC_update(ctx, data, len) == 1 &&
-           EVP_MAC_final(ctx, mac, &mac_len, BLOCK) == 1 && mac_len == BLOCK;
+    memcpy(blocks, data, len);
+    memset(blocks + len, 0, size - len);
+    memcpy(subkey, s->subkey, BLOCK);
+    if (len < size) {
+        blocks[len] = 0x80;
+        dbl(subkey);
+    }
+    xor_block(blocks + (size - BLOCK), subkey);
+    xor_block(blocks, s->last);
+    if (EVP_EncryptUpdate(s->cbc, blocks, &n, blocks, (int)size) != 1 ||
+        n != (int)size)
+        return 0;
+    memcpy(s->last, blocks + (size - BLOCK), BLOCK);
+    memcpy(mac, s->last, BLOCK);
+    return 1;
 }
 
 /* S2V of one string of associated data and the plaintext. */
@@ -62,20 +82,20 @@ s2v(seal *s, const uint8_t *ad, size_t ad_len, const uint8_t *plain,
     uint8_t last[DTLSL__SEAL_MAX];
     uint8_t d[BLOCK], ad_mac[BLOCK];
 
-    if (!cmac(s->cmac, ad, ad_len, ad_mac))
+    if (!cmac(s, ad, ad_len, ad_mac))
         return 0;
     memcpy(d, s->zero_mac, BLOCK);
     xor_block(d, ad_mac);
     memcpy(last, plain, len);
     if (len >= BLOCK) {
         xor_block(last + (len - BLOCK), d);
-        return cmac(s->cmac, last, len, v);
+        return cmac(s, last, len, v);
     }
     last[len] = 0x80;
     memset(last + len + 1, 0, BLOCK - len - 1);
     dbl(d);
     xor_block(last, d);
-    return cmac(s->cmac, last, BLOCK, v);
+    return cmac(s, last, BLOCK, v);
 }
 
 /* ---- both profiles ---- */
@@ -88,7 +108,7 @@ make_tag(seal *s, const uint8_t *ad, size_t ad_len, const uint8_t *plain,
     uint8_t mac[32];
     int ok;
 
-    if (s->cmac != NULL)
+    if (s->cbc != NULL)
         return s2v(s, ad, ad_len, plain, len, tag);
     memcpy(message, ad, ad_len);
     message[ad_len] = (uint8_t)(len >> 8);
@@ -96,7 +116,7 @@ make_tag(seal *s, const uint8_t *ad, size_t ad_len, const uint8_t *plain,
     memcpy(message + ad_len + 2, plain, len);
     ok = s->host->hmac_sha256(s->hmac, message, ad_len + 2 + len, mac) >= 0;
     memcpy(tag, mac, BLOCK);
-    s->host->cleanse(message, sizeof(message));
+    s->host->cleanse(message + ad_len, 2 + len);
     return ok;
 }
 
@@ -111,7 +131,7 @@ crypt(seal *s, const uint8_t *tag, const uint8_t *in, size_t len, uint8_t *out)
     int n = 0;
 
     memcpy(counter, tag, BLOCK);
-    if (s->cmac != NULL) {
+    if (s->cbc != NULL) {
         counter[8] &= 0x7f;
         counter[12] &= 0x7f;
     }
@@ -174,21 +194,22 @@ seal_drop(const dtlsl_cookie_host *host, void *context)
     if (s == NULL)
         return;
     EVP_CIPHER_CTX_free(s->block);
-    EVP_MAC_CTX_free(s->cmac);
+    EVP_CIPHER_CTX_free(s->cbc);
     host->hmac_free(s->hmac);
     host->cleanse(s, sizeof(*s));
     free(s);
 }
 
 static EVP_CIPHER_CTX *
-block_new(const char *name, const uint8_t *key)
+cipher_new(const char *name, const uint8_t *key)
 {
+    static const uint8_t zero[BLOCK];
     EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, name, NULL);
     EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 
     if (ctx != NULL &&
         (cipher == NULL ||
-         EVP_EncryptInit_ex2(ctx, cipher, key, NULL, NULL) != 1 ||
+         EVP_EncryptInit_ex2(ctx, cipher, key, zero, NULL) != 1 ||
          EVP_CIPHER_CTX_set_padding(ctx, 0) != 1)) {
         EVP_CIPHER_CTX_free(ctx);
         ctx = NULL;
@@ -197,36 +218,20 @@ block_new(const char *name, const uint8_t *key)
     return ctx;
 }
 
-static EVP_MAC_CTX *
-cmac_new(const uint8_t *key)
-{
-    char name[] = "AES-128-CBC";
-    EVP_MAC *mac = EVP_MAC_fetch(NULL, "CMAC", NULL);
-    EVP_MAC_CTX *ctx = EVP_MAC_CTX_new(mac);
-    OSSL_PARAM params[] = {
-        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_CIPHER, name, 0),
-        OSSL_PARAM_construct_end(),
-    };
-
-    if (ctx != NULL && EVP_MAC_init(ctx, key, 16, params) != 1) {
-        EVP_MAC_CTX_free(ctx);
-        ctx = NULL;
-    }
-    EVP_MAC_free(mac);
-    return ctx;
-}
-
-/* Some providers take a second use of a CMAC context for a success and do not
- * start anew: the same message must give the same MAC again. */
+/* Makes what follows from the key, and sees that the context does go on from
+ * one message to the next: the same message must give the same MAC again. */
 static int
-cmac_is_reusable(seal *s)
+start_cmac(seal *s)
 {
     static const uint8_t zero[BLOCK];
     uint8_t again[BLOCK];
 
-    if (!cmac(s->cmac, zero, BLOCK, s->zero_mac) ||
-        !cmac(s->cmac, zero, 1, again) || !cmac(s->cmac, zero, BLOCK, again) ||
-        memcmp(again, s->zero_mac, BLOCK) != 0)
+    if (EVP_EncryptUpdate(s->cbc, s->last, &(int){0}, zero, BLOCK) != 1)
+        return 0;
+    memcpy(s->subkey, s->last, BLOCK);
+    dbl(s->subkey);
+    if (!cmac(s, zero, BLOCK, s->zero_mac) || !cmac(s, zero, 1, again) ||
+        !cmac(s, zero, BLOCK, again) || memcmp(again, s->zero_mac, BLOCK) != 0)
         return 0;
     dbl(s->zero_mac);
     return 1;
@@ -241,9 +246,9 @@ siv_make(const dtlsl_cookie_host *host, const uint8_t *key)
         return NULL;
     ERR_set_mark();
     s->host = host;
-    s->cmac = cmac_new(key);
-    s->block = block_new("AES-128-ECB", key + 16);
-    if (s->cmac == NULL || s->block == NULL || !cmac_is_reusable(s)) {
+    s->cbc = cipher_new("AES-128-CBC", key);
+    s->block = cipher_new("AES-128-ECB", key + 16);
+    if (s->cbc == NULL || s->block == NULL || !start_cmac(s)) {
         seal_drop(host, s);
         s = NULL;
     }
@@ -261,7 +266,7 @@ fips_make(const dtlsl_cookie_host *host, const uint8_t *key)
     ERR_set_mark();
     s->host = host;
     s->hmac = host->hmac_new(host->ctx, key, 32);
-    s->block = block_new("AES-256-ECB", key + 32);
+    s->block = cipher_new("AES-256-ECB", key + 32);
     if (s->hmac == NULL || s->block == NULL) {
         seal_drop(host, s);
         s = NULL;
