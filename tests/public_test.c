@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * What the public functions say of a connection, with a real client. */
+#include "bundled.h"
 #include "scene.h"
 #include "test.h"
 #include <arpa/inet.h>
@@ -168,6 +169,32 @@ START_TEST(the_cookies_age_and_data_are_told)
 }
 END_TEST
 
+/* With the module, as an application would. */
+START_TEST(application_data_in_the_cookie_comes_back)
+{
+    client_options options = {.alpn = "coap"};
+    dtlsl_config *config = scene_config();
+    uint8_t data[DTLSL_COOKIE_APP_MAX];
+    scene s;
+
+    scene_set(config, "plugin-dir", bundled_dir());
+    scene_set(config, "cookie", "aead,hmac");
+    scene_set(config, "cookie.app", "hex:6e6f64652d303037");
+    scene_open_with(&s, config, 0, 0, &options);
+    scene_both_open(&s);
+    ck_assert_int_eq(dtlsl_conn_cookie_app(s.l, s.conn, data, sizeof(data)),
+                     8);
+    ck_assert_mem_eq(data, "node-007", 8);
+    ck_assert_int_eq(dtlsl_conn_cookie_app(s.l, s.conn, data, 7),
+                     DTLSL_ERR_SPACE);
+    ck_assert_int_ge(dtlsl_conn_cookie_age(s.l, s.conn), 0);
+    ck_assert_uint_eq(dtlsl_listener_counter(s.l, "cookie_aead_valid"), 1);
+    ck_assert_uint_eq(dtlsl_listener_counter(s.l, "cookie_hmac_valid"), 0);
+    scene_close(&s);
+    bundled_done();
+}
+END_TEST
+
 static void
 keep_tag(scene *s, const dtlsl_event *event)
 {
@@ -288,6 +315,7 @@ main(void)
         the_peers_certificate_is_told,
         keying_material_is_the_clients,
         the_cookies_age_and_data_are_told,
+        application_data_in_the_cookie_comes_back,
         a_tag_comes_with_every_event_up_to_the_last,
         connections_are_iterated_by_age,
         a_session_of_openssl_is_lent_and_known,
