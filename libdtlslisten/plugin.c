@@ -34,6 +34,7 @@ typedef struct loaded {
     struct loaded *next;
     dev_t device;
     ino_t inode;
+    void *handle;
     const dtlsl_cookie_plugin *plugin; /* NULL: it has no usable table */
     char flaw[512];
 } loaded;
@@ -151,7 +152,10 @@ check_directory(const char *dir, uid_t file_owner, char *err, size_t err_len)
                     "plugin directory %s belongs to user %lu, who could "
                     "replace the plugin; chown it to root or to this "
                     "process's user",
-                    dir, (unsigned long)st.st_uid);
+                    dir,
+                    (unsigned long)(is_trusted(link.st_uid, file_owner)
+                                        ? st.st_uid
+                                        : link.st_uid));
     if ((st.st_mode & S_IWOTH) && !(st.st_mode & S_ISVTX))
         return fail(err, err_len, DTLSL_ERR_PLUGIN,
                     "plugin directory %s can be written by everybody (mode "
@@ -236,6 +240,8 @@ open_file(const char *path, int *fd, char *err, size_t err_len)
 /* dlopen maps what the program headers say. Behind the end of a file that was
  * cut short there is nothing to read but SIGBUS. */
 #ifdef __ELF__
+#define ELF_CLASS (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)
+
 static int
 is_whole(int fd, uint64_t size)
 {
@@ -243,9 +249,11 @@ is_whole(int fd, uint64_t size)
     ElfW(Phdr) segment;
 
     if (pread(fd, &header, sizeof(header), 0) != (ssize_t)sizeof(header) ||
-        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0)
+        memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 ||
+        header.e_ident[EI_CLASS] != ELF_CLASS || header.e_type != ET_DYN ||
+        header.e_phentsize != sizeof(segment))
         return 1; /* dlopen says what it is not */
-    if (header.e_phentsize != sizeof(segment) || header.e_phnum > SEGMENTS_MAX)
+    if (header.e_phnum > SEGMENTS_MAX)
         return 0;
     for (size_t i = 0; i < header.e_phnum; i++) {
         off_t at = (off_t)(header.e_phoff + i * sizeof(segment));
@@ -275,6 +283,17 @@ find_loaded(const struct stat *st)
         if (l->device == st->st_dev && l->inode == st->st_ino)
             return l;
     return NULL;
+}
+
+/* glibc knows an object by the name that it was given, here a descriptor's
+ * number: where somebody closed that descriptor it may be another file's. */
+static int
+is_of_another(const void *handle)
+{
+    for (const loaded *l = cache; l != NULL; l = l->next)
+        if (l->handle == handle)
+            return 1;
+    return 0;
 }
 
 /* dlopen of what was checked, not of what has its name by now. */
@@ -348,8 +367,19 @@ load_new(loaded **out, const char *path, int fd, const struct stat *st,
         free(l);
         return DTLSL_ERR_PLUGIN;
     }
+    if (is_of_another(handle)) {
+        dlclose(handle);
+        close(fd);
+        free(l);
+        return fail(err, err_len, DTLSL_ERR_PLUGIN,
+                    "plugin %s cannot be told from one that was loaded "
+                    "before, as its descriptor was closed; leave the "
+                    "library's descriptors open, or load plugins before",
+                    path);
+    }
     l->device = st->st_dev;
     l->inode = st->st_ino;
+    l->handle = handle;
     l->next = cache;
     cache = l;
     fill(l, path, handle);

@@ -156,6 +156,31 @@ START_TEST(two_plugins_are_two_tables)
 }
 END_TEST
 
+/* Daemons do so. The second file gets the descriptor's number of the first. */
+START_TEST(a_closed_descriptor_gives_nobody_the_wrong_table)
+{
+    const dtlsl_cookie_plugin *a, *b = NULL;
+    struct stat good, st;
+    char path[256];
+
+    setup();
+    install("good", "good");
+    install("open", "open");
+    ck_assert_int_eq(load(&a, "good"), DTLSL_OK);
+    path_of(path, "good");
+    ck_assert_int_eq(stat(path, &good), 0);
+    for (int fd = 3; fd < 256; fd++)
+        if (fstat(fd, &st) == 0 && st.st_ino == good.st_ino)
+            close(fd);
+    ck_assert_int_eq(load(&b, "open"), DTLSL_ERR_PLUGIN);
+    ck_assert_ptr_nonnull(strstr(err, "descriptor"));
+    ck_assert_ptr_null(b);
+    clean("good");
+    clean("open");
+    rmdir(dir);
+}
+END_TEST
+
 START_TEST(modules_of_another_abi_are_refused)
 {
     setup();
@@ -392,6 +417,7 @@ main(void)
         paths_are_absolute,
         loading_twice_gives_the_same_table,
         two_plugins_are_two_tables,
+        a_closed_descriptor_gives_nobody_the_wrong_table,
         modules_of_another_abi_are_refused,
         bare_name_must_be_the_tables_name,
         files_that_others_can_write_are_refused,
