@@ -244,17 +244,24 @@ self_test(dtlsl__chain *chain, entry *e, const dtlsl_now *now, char *err,
     return DTLSL_OK;
 }
 
-/* The self-test that was put off, on a real hello. */
+/* The self-test that was put off, on a real hello. A call that fails, for want
+ * of memory for instance, puts it off once more. */
 static int32_t
 late_test(dtlsl__chain *chain, entry *e, const dtlsl_cookie_input *in,
           const uint8_t *cookie, int32_t len)
 {
+    dtlsl_cookie_result out;
     char line[TEXT_MAX];
-    const char *flaw;
+    const char *flaw = NULL;
+    int32_t answer;
 
     note_counters(e, -1);
-    flaw = examine(e, in, cookie, (size_t)len);
+    answer = ask(e, in, cookie, (size_t)len, &out);
+    if (answer >= 0)
+        flaw = examine(e, in, cookie, (size_t)len);
     note_counters(e, 1);
+    if (answer < 0)
+        return answer;
     e->tested = flaw == NULL ? TEST_PASSED : TEST_FAILED;
     if (flaw == NULL)
         return len;

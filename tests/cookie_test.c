@@ -353,6 +353,31 @@ START_TEST(late_self_test_shuts_a_bad_strategy_out)
 }
 END_TEST
 
+/* Want of memory is no flaw: the next mint tests anew. */
+START_TEST(late_self_test_waits_while_calls_fail)
+{
+    dtlsl_cookie_input in = input();
+    dtlsl_cookie_result out;
+    dtlsl__chain *chain;
+    uint8_t cookie[255];
+
+    reset();
+    fake.mint_answer = DTLSL_COOKIE_REFUSED;
+    chain = make("fake");
+    dtlsl__chain_set_log(chain, keep_line, NULL);
+    fake.mint_answer = 0;
+    fake.verify_answer = DTLSL_ERR_NOMEM;
+    ck_assert_int_eq(dtlsl__chain_mint(chain, &in, cookie, 255),
+                     DTLSL_ERR_NOMEM);
+    fake.verify_answer = 99;
+    ck_assert_int_eq(dtlsl__chain_mint(chain, &in, cookie, 255), 17);
+    ck_assert_int_eq(dtlsl__chain_verify(chain, &in, cookie, 17, &out),
+                     DTLSL_COOKIE_VALID);
+    ck_assert_int_eq(lines, 0);
+    dtlsl__chain_free(chain);
+}
+END_TEST
+
 START_TEST(answers_that_make_no_sense_fail_closed)
 {
     dtlsl__chain *chain;
@@ -503,6 +528,7 @@ main(void)
         self_test_refuses_strategies_that_protect_nobody,
         self_test_waits_for_a_strategy_that_is_not_ready,
         late_self_test_shuts_a_bad_strategy_out,
+        late_self_test_waits_while_calls_fail,
         answers_that_make_no_sense_fail_closed,
         long_cookies_are_warned_of_when_a_log_is_there,
         ticks_come_when_they_are_due,
