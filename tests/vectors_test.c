@@ -182,6 +182,8 @@ read_input(const vector *v, hello *h)
     in->mono_ms = find_number(v, "mono", 1);
     in->unix_ms = find_number(v, "unix", 1795300000000);
     ck_assert_uint_eq(find_bytes(v, "peer", in->peer, 24), 24);
+    if (find_bytes(v, "local", in->local, 24) == 24)
+        in->flags |= DTLSL_COOKIE_IN_LOCAL;
     in->core = h->core;
     in->core_len = (uint32_t)find_bytes(v, "core", h->core, sizeof(h->core));
     in->tail = h->tail;

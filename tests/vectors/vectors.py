@@ -64,6 +64,11 @@ def binds_tail(v, cookie_len):
     return int("fragment" not in v or end <= v["fragment"])
 
 
+def binds_local(v):
+    """No strategy mints such cookies; all verify them."""
+    return 2 if "local" in v else 0
+
+
 def message(v, header, zone):
     out = header + endpoint(v["peer"], zone)
     if header[0] & 2:
@@ -81,7 +86,7 @@ def mint(v):
     keyed = kind == "cluster" or "kid" in v
     kid = v["kid"] if keyed else kid_of(prk)
     now = v["unix"] if keyed else v["mono"]
-    epoch = now // EPOCH_MS
+    epoch = v.get("epoch", now // EPOCH_MS)
     length = 64 if kind == "fips" else 32
     key = expand(prk, key_info(kind, kid, epoch, service, v.get("boot", b"")),
                  length)
@@ -90,13 +95,13 @@ def mint(v):
         issued = struct.pack(">I", (now + shift) % 2**32)
         node = struct.pack(">H", v.get("node", 0)) if keyed else b""
         size = 2 + 4 + len(node) + 16
-        fmt = IDS[kind] | binds_tail(v, size)
+        fmt = IDS[kind] | binds_tail(v, size) | binds_local(v)
         header = bytes([fmt, kid]) + issued + node
         tag = hmac.new(key, message(v, header, not keyed),
                        hashlib.sha256).digest()[:16]
         return {"prk": prk, "key": key, "cookie": header + tag}
     app = v.get("app", b"")
-    fmt = IDS[kind] | binds_tail(v, 23 + len(app))
+    fmt = IDS[kind] | binds_tail(v, 23 + len(app)) | binds_local(v)
     header = bytes([fmt, kid, epoch % 256])
     plain = struct.pack(">I", now % 2**32) + app
     seal = seal_siv if kind == "aead" else seal_fips
@@ -164,8 +169,11 @@ def genuine_time(v, prk, kid, keyed):
 
 
 def judge_tagged(v, prk, kid, keyed):
-    needs_tail = v["cookie"][0] & 1 and not v.get("tail")
-    if needs_tail:
+    if v["cookie"][0] & 1 and not v.get("tail"):
+        v = dict(v, tail=b"")
+        delta, _ = genuine_time(v, prk, kid, keyed)
+        return "MISMATCH" if window(v, v["now"], delta) else "NEED_MORE", 0, b""
+    if v["cookie"][0] & 2 and "local" not in v:
         return "NEED_MORE", 0, b""
     delta, genuine = genuine_time(v, prk, kid, keyed)
     if not genuine:
@@ -177,6 +185,8 @@ def judge_tagged(v, prk, kid, keyed):
 def judge_sealed(v, prk, kid, keyed):
     kind, cookie, now = v["strategy"], v["cookie"], v["now"]
     if v["cookie"][0] & 1 and not v.get("tail"):
+        return "NEED_MORE", 0, b""
+    if v["cookie"][0] & 2 and "local" not in v:
         return "NEED_MORE", 0, b""
     unseal = open_siv if kind == "aead" else open_fips
     for epoch in (now // EPOCH_MS - 1, now // EPOCH_MS, now // EPOCH_MS + 1):
@@ -448,6 +458,7 @@ def altered(base, cookie):
         ("long", {"cookie": cookie + b"\0"}),
         ("22", {"cookie": cookie[:22]}),
         ("no-tail", {"tail": b""}),
+        ("late-no-tail", {"tail": b"", "now": now + 120001}),
         ("other-tail", {"tail": flip(base["tail"], 3)}),
         ("other-address", {"peer": flip(peer, 15)}),
         ("other-port", {"peer": flip(peer, 17)}),
@@ -455,6 +466,23 @@ def altered(base, cookie):
         ("other-random", {"core": flip(core, 33)}),
         ("other-session", {"core": core[:-1] + b"\1\0"}),
     ]
+
+
+def show_verdict(name, v):
+    verdict, age, data = judge(v)
+    show(name, v, {"verdict": verdict, "age": age,
+                   **({"data": data} if data else {})})
+
+
+def make_local(strategy, minted, base):
+    """Cookies that bind the address that they were asked at."""
+    local = minted["peer"][:15] + b"\x09" + minted["peer"][16:]
+    cookie = mint(dict(minted, local=local))["cookie"]
+    v = dict(base, cookie=cookie)
+    show_verdict(f"verify-{strategy}-local", dict(v, local=local))
+    show_verdict(f"verify-{strategy}-other-local",
+                 dict(v, local=flip(local, 14)))
+    show_verdict(f"verify-{strategy}-no-local", v)
 
 
 def make_verdicts():
@@ -475,10 +503,15 @@ def make_verdicts():
             v.update(other)
             if v["tail"] == b"":
                 del v["tail"]
-            verdict, age, data = judge(v)
-            show(f"verify-{strategy}-{name}", v,
-                 {"verdict": verdict, "age": age, **({"data": data} if data
-                                                     else {})})
+            show_verdict(f"verify-{strategy}-{name}", v)
+        make_local(strategy, minted, base)
+        if strategy in ("aead", "fips"):
+            # Who has the key could seal a time of another epoch.
+            v = dict(minted, mono=base["now"] + 60000,
+                     unix=base["now"] + 60000, epoch=base["now"] // EPOCH_MS)
+            show_verdict(f"verify-{strategy}-wrong-epoch",
+                         dict(base, now=base["now"] + 61000,
+                              cookie=mint(v)["cookie"]))
 
 
 def make_files():
