@@ -42,13 +42,10 @@ parse_hex(const char *text, uint8_t *out, uint32_t *out_len)
         return 0;
     for (size_t i = 0; i < len; i += 2) {
         char digits[3] = {text[i], text[i + 1], '\0'};
-        char *end;
 
-        if (digits[0] == '-' || digits[0] == '+' || digits[0] == ' ')
+        if (strspn(digits, "0123456789abcdefABCDEF") != 2)
             return 0;
-        out[i / 2] = (uint8_t)strtoul(digits, &end, 16);
-        if (*end != '\0')
-            return 0;
+        out[i / 2] = (uint8_t)strtoul(digits, NULL, 16);
     }
     *out_len = (uint32_t)(len / 2);
     return 1;

@@ -156,6 +156,13 @@ cluster_mint(void *opaque, const dtlsl_cookie_input *in, uint8_t *cookie,
     return dtlsl__base_minted(&s->base, status);
 }
 
+/* A client may come late by itself; that much later a clock is wrong. */
+static int
+is_no_slow_client(const state *s, int64_t delta)
+{
+    return delta > (int64_t)s->base.lifetime_ms + s->base.skew_ms;
+}
+
 static int32_t
 verify(state *s, const dtlsl_cookie_input *in, const uint8_t *cookie,
        size_t len, dtlsl_cookie_result *out)
@@ -176,8 +183,9 @@ verify(state *s, const dtlsl_cookie_input *in, const uint8_t *cookie,
     if (status == DTLSL_COOKIE_VALID) {
         dtlsl__base_accept(&s->base, delta, out);
         out->node = node;
-    } else if (status == DTLSL_COOKIE_EXPIRED ||
-               status == DTLSL_COOKIE_FUTURE) {
+    } else if (status == DTLSL_COOKIE_FUTURE ||
+               (status == DTLSL_COOKIE_EXPIRED &&
+                is_no_slow_client(s, delta))) {
         s->wrong.cookies++;
         s->wrong.node = node;
         s->wrong.delta = delta;

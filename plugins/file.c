@@ -4,6 +4,7 @@
 #include "strategy.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -34,6 +35,21 @@ dtlsl__file_is_unchanged(const char *path, const dtlsl__file_look *look)
            now.changed_ns == look->changed_ns &&
            now.written_s == look->written_s &&
            now.written_ns == look->written_ns;
+}
+
+int
+dtlsl__file_is_news(dtlsl__file_fault *fault, const char *text)
+{
+    const size_t most = sizeof(fault->text) - 1;
+
+    if (text == NULL) {
+        fault->text[0] = '\0';
+        return 0;
+    }
+    if (strncmp(fault->text, text, most) == 0)
+        return 0;
+    snprintf(fault->text, sizeof(fault->text), "%s", text);
+    return 1;
 }
 
 static int32_t

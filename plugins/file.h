@@ -33,6 +33,14 @@ int32_t dtlsl__file_read(const char *path, const dtlsl__file_rule *rule,
                          uint8_t *buf, dtlsl__file_look *look, uint32_t *mode,
                          char *err, size_t err_len);
 
+/* What was said last of a file, so that the same is not said at every look. */
+typedef struct dtlsl__file_fault {
+    char text[256];
+} dtlsl__file_fault;
+
+/* 1 if the text is another than the last. Forgets that with NULL. */
+int dtlsl__file_is_news(dtlsl__file_fault *fault, const char *text);
+
 /* 1 if the file looks as it did, so that reading it again is needless. */
 int dtlsl__file_is_unchanged(const char *path, const dtlsl__file_look *look);
 

@@ -41,8 +41,8 @@ typedef struct state {
     char *secret_file;
     dtlsl__file_look look;
     uint64_t next_poll_ms;
-    int file_is_bad; /* said so already */
-    size_t n_keys;   /* the first one mints, retire_ms is of verifying */
+    dtlsl__file_fault fault;
+    size_t n_keys; /* the first one mints, retire_ms is of verifying */
     dtlsl__key key[GENERATIONS_MAX];
 } state;
 
@@ -154,11 +154,10 @@ complain(state *s, const char *err)
     char line[600];
 
     s->base.counters[COUNT_SECRET_FILE_ERRORS]++;
-    if (!s->file_is_bad) {
-        snprintf(line, sizeof(line), "%s (the old secret stays)", err);
-        s->base.host->log(s->base.host->ctx, 1, line);
-    }
-    s->file_is_bad = 1;
+    if (!dtlsl__file_is_news(&s->fault, err))
+        return;
+    snprintf(line, sizeof(line), "%s (the old secret stays)", err);
+    s->base.host->log(s->base.host->ctx, 1, line);
 }
 
 static void
@@ -169,14 +168,16 @@ poll_secret(state *s, uint64_t mono_ms)
     char err[512];
     int32_t len;
 
-    if (dtlsl__file_is_unchanged(s->secret_file, &s->look))
+    if (dtlsl__file_is_unchanged(s->secret_file, &s->look)) {
+        dtlsl__file_is_news(&s->fault, NULL);
         return;
+    }
     len = dtlsl__file_read(s->secret_file, &secret_rule, secret, &look, NULL,
                            err, sizeof(err));
     if (len < 0) {
         complain(s, err);
     } else {
-        s->file_is_bad = 0;
+        dtlsl__file_is_news(&s->fault, NULL);
         if (adopt_secret(s, secret, (size_t)len, mono_ms))
             s->look = look;
     }

@@ -55,15 +55,15 @@ word_number(word w, uint64_t max, uint64_t *out)
 {
     uint64_t value = 0;
 
-    if (w.len == 0 || w.len > 19)
-        return 0;
     for (size_t i = 0; i < w.len; i++) {
         if (w.at[i] < '0' || w.at[i] > '9')
             return 0;
         value = value * 10 + (uint64_t)(w.at[i] - '0');
+        if (value > max)
+            return 0;
     }
     *out = value;
-    return value <= max;
+    return w.len > 0;
 }
 
 static int
@@ -312,4 +312,21 @@ dtlsl__keyfile_mints(const dtlsl__keyfile *file, uint64_t unix_s, int *overdue)
     }
     *overdue = live == NULL && last != NULL;
     return live != NULL ? live : last;
+}
+
+uint64_t
+dtlsl__keyfile_mints_until(const dtlsl__keyfile *file,
+                           const dtlsl__keyfile_key *key)
+{
+    uint64_t next = DTLSL__KEYFILE_NEVER;
+    int overdue;
+
+    if (key->retire_s == DTLSL__KEYFILE_NEVER ||
+        dtlsl__keyfile_mints(file, key->retire_s, &overdue) != key)
+        return key->retire_s;
+    for (uint32_t i = 0; i < file->n_keys; i++)
+        if (file->key[i].activate_s > key->retire_s &&
+            file->key[i].activate_s < next)
+            next = file->key[i].activate_s;
+    return next;
 }

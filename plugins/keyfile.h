@@ -36,6 +36,11 @@ typedef struct dtlsl__keyfile {
 int32_t dtlsl__keyfile_parse(dtlsl__keyfile *out, const uint8_t *text,
                              size_t len, char *err, size_t err_len);
 
+/* Until when cookies are minted with a key, in unix seconds: until it retires,
+ * but where none follows at once, until the next one is activated. */
+uint64_t dtlsl__keyfile_mints_until(const dtlsl__keyfile *file,
+                                    const dtlsl__keyfile_key *key);
+
 /* The key that mints at a time: of those in force the one of greatest
  * (activate, kid); with none in force, of those retired the one retired last,
  * and *overdue is 1. NULL before the first activation. */

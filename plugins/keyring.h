@@ -21,9 +21,8 @@ extern const dtlsl__key_use dtlsl__key_use_cluster;
 typedef struct dtlsl__key {
     uint8_t kid;
     uint8_t prk[32];
-    uint32_t offset;      /* hides the uptime in hmac's cookies, else 0 */
-    uint64_t activate_ms; /* mints from here on */
-    uint64_t retire_ms;   /* and up to here; UINT64_MAX: for ever */
+    uint32_t offset;    /* hides the uptime in hmac's cookies, else 0 */
+    uint64_t retire_ms; /* of minting; hmac: of verifying. UINT64_MAX: never */
     struct {
         uint64_t epoch;
         void *context; /* NULL: none yet */

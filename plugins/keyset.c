@@ -14,7 +14,7 @@ enum {
 
 static const dtlsl__file_rule key_file_rule = {
     .option = "key-file",
-    .refused = 0,
+    .refused = 0002,
     .min = DTLSL__KEYFILE_MIN,
     .max = DTLSL__KEYFILE_MAX,
 };
@@ -88,6 +88,12 @@ load(const dtlsl__keyset *set, const dtlsl__base *base, dtlsl__keyfile *file,
     return status;
 }
 
+static uint64_t
+to_ms(uint64_t unix_s)
+{
+    return unix_s == DTLSL__KEYFILE_NEVER ? UINT64_MAX : unix_s * 1000;
+}
+
 /* Puts a file in force; its secrets go. */
 static int32_t
 adopt(dtlsl__keyset *set, dtlsl__base *base, dtlsl__keyfile *file, char *err,
@@ -101,6 +107,8 @@ adopt(dtlsl__keyset *set, dtlsl__base *base, dtlsl__keyfile *file, char *err,
         status = dtlsl__key_init(&fresh[n], base->host, file->key[n].secret,
                                  file->key[n].secret_len);
         fresh[n].kid = file->key[n].kid;
+        fresh[n].retire_ms =
+            to_ms(dtlsl__keyfile_mints_until(file, &file->key[n]));
     }
     if (status < 0) {
         clear_keys(fresh, n, base, set->use);
@@ -168,17 +176,18 @@ poll_file(dtlsl__keyset *set, dtlsl__base *base)
 {
     char err[600];
 
-    if (dtlsl__file_is_unchanged(set->path, &set->look))
+    if (dtlsl__file_is_unchanged(set->path, &set->look)) {
+        dtlsl__file_is_news(&set->fault, NULL);
         return;
+    }
     if (read_file(set, base, err, sizeof(err)) == DTLSL_OK) {
         base->counters[DTLSL__COUNT_KEY_RELOADS]++;
-        set->file_is_bad = 0;
+        dtlsl__file_is_news(&set->fault, NULL);
         return;
     }
     base->counters[DTLSL__COUNT_KEY_FILE_ERRORS]++;
-    if (!set->file_is_bad)
+    if (dtlsl__file_is_news(&set->fault, err))
         say(base, 1, err, " (the old keys stay)");
-    set->file_is_bad = 1;
 }
 
 /* Cookies of this node and of others depend on its clock. */
@@ -186,8 +195,8 @@ static void
 watch_clock(dtlsl__keyset *set, const dtlsl__base *base, uint64_t mono_ms,
             uint64_t unix_ms)
 {
-    int64_t step = (int64_t)(unix_ms - set->seen_unix_ms) -
-                   (int64_t)(mono_ms - set->seen_mono_ms);
+    int64_t step = (int64_t)((unix_ms - set->seen_unix_ms) -
+                             (mono_ms - set->seen_mono_ms));
     char what[128];
 
     if (set->seen_unix_ms != 0 &&
@@ -200,18 +209,15 @@ watch_clock(dtlsl__keyset *set, const dtlsl__base *base, uint64_t mono_ms,
     set->seen_unix_ms = unix_ms;
 }
 
+/* A client may come back with the last cookie that was minted with it. */
 static int
 verifies(const dtlsl__keyset *set, const dtlsl__base *base, uint32_t i,
          uint64_t unix_ms)
 {
-    uint64_t retire_s = set->file.key[i].retire_s;
-    uint64_t after = (uint64_t)base->lifetime_ms + base->skew_ms;
-    int overdue;
+    uint64_t until_ms = set->key[i].retire_ms;
 
-    if (retire_s == DTLSL__KEYFILE_NEVER || unix_ms <= retire_s * 1000 + after)
-        return 1;
-    return dtlsl__keyfile_mints(&set->file, unix_ms / 1000, &overdue) ==
-           &set->file.key[i];
+    return until_ms == UINT64_MAX ||
+           unix_ms <= until_ms + base->lifetime_ms + base->skew_ms;
 }
 
 uint64_t

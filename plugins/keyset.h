@@ -24,7 +24,7 @@ typedef struct dtlsl__keyset {
     char *path;
     dtlsl__file_look look;
     uint64_t next_poll_ms;
-    uint8_t file_is_bad;    /* said so already */
+    dtlsl__file_fault fault;
     uint8_t option_service; /* the option names the service, not the file */
     uint64_t seen_mono_ms;  /* clocks of the last tick, 0 before the first */
     uint64_t seen_unix_ms;

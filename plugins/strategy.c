@@ -13,9 +13,10 @@ enum {
 };
 
 static const char *const common_counts[DTLSL__COUNT_OWN] = {
-    "minted",     "mint_failed", "valid",       "valid_early",
-    "valid_late", "malformed",   "unknown_key", "expired",
-    "future",     "mismatch",    "need_more",   "verify_failed",
+    "minted",         "mint_failed", "valid",       "valid_early",
+    "valid_late",     "malformed",   "unknown_key", "expired",
+    "future",         "mismatch",    "need_more",   "verify_failed",
+    "stale_unjudged",
 };
 
 int32_t
@@ -240,8 +241,10 @@ dtlsl__base_take_stale(dtlsl__base *base, uint64_t mono_ms)
         gain += base->stale_tokens;
         base->stale_tokens = gain < STALE_BURST ? (uint32_t)gain : STALE_BURST;
     }
-    if (base->stale_tokens == 0)
+    if (base->stale_tokens == 0) {
+        base->counters[DTLSL__COUNT_STALE_UNJUDGED]++;
         return 0;
+    }
     base->stale_tokens--;
     return 1;
 }

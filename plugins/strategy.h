@@ -20,6 +20,7 @@ enum {
     DTLSL__COUNT_MISMATCH,
     DTLSL__COUNT_NEED_MORE,
     DTLSL__COUNT_VERIFY_FAILED,
+    DTLSL__COUNT_STALE_UNJUDGED,
     DTLSL__COUNT_OWN, /* the strategy's own from here on */
     DTLSL__COUNTERS = DTLSL__COUNT_OWN + 3
 };

@@ -375,6 +375,37 @@ START_TEST(a_node_whose_clock_is_wrong_is_named)
 }
 END_TEST
 
+START_TEST(a_slow_client_accuses_no_clock)
+{
+    uint8_t cookie[255];
+    char path[256];
+    dtlsl__chain *chain;
+
+    setup();
+    publish_one(path, 7, SECRET_A);
+    chain = node(path, "node=42");
+    tick(chain);
+    ck_assert_int_eq(mint(chain, cookie), LEN);
+    pass(LIFETIME + SKEW);
+    ck_assert_int_eq(verify(chain, cookie), DTLSL_COOKIE_EXPIRED);
+    tick(chain);
+    ck_assert(!was_logged("node 42"));
+    pass(1);
+    ck_assert_int_eq(verify(chain, cookie), DTLSL_COOKIE_EXPIRED);
+    ck_assert_uint_eq(count(chain, "expired"), 2);
+    for (int i = 0; i < 100; i++)
+        verify(chain, cookie);
+    ck_assert_uint_eq(count(chain, "expired"), 100);
+    ck_assert_uint_eq(count(chain, "stale_unjudged"), 2);
+    ck_assert_uint_eq(count(chain, "mismatch"), 2);
+    pass(POLL);
+    tick(chain);
+    ck_assert(was_logged("node 42, 180001 ms old"));
+    dtlsl__chain_free(chain);
+    bundled_done();
+}
+END_TEST
+
 START_TEST(forged_cookies_blame_no_node)
 {
     uint8_t cookie[255], forged[LEN];
@@ -514,6 +545,35 @@ START_TEST(a_forgotten_rotation_stops_nobody)
 }
 END_TEST
 
+/* Key 7 has retired and goes on; a moment later key 8 takes over. */
+START_TEST(a_gap_between_two_keys_loses_no_cookie)
+{
+    uint8_t cookie[255];
+    char path[256], text[1024] = HEAD;
+    dtlsl__chain *chain;
+    size_t at = strlen(HEAD);
+
+    setup();
+    at += key_line(text + at, 300, 7, -90000, -3600, SECRET_A);
+    key_line(text + at, 300, 8, 5000, 0, SECRET_B);
+    publish(path, text);
+    chain = node(path, "");
+    pass(4999000);
+    tick(chain);
+    ck_assert_int_eq(mint(chain, cookie), LEN);
+    ck_assert_uint_eq(cookie[1], 7);
+    pass(LIFETIME);
+    tick(chain);
+    ck_assert_int_eq(verify(chain, cookie), DTLSL_COOKIE_VALID);
+    pass(1000 + SKEW);
+    ck_assert_int_eq(verify(chain, cookie), DTLSL_COOKIE_EXPIRED);
+    pass(1);
+    ck_assert_int_eq(verify(chain, cookie), DTLSL_COOKIE_UNKNOWN_KEY);
+    dtlsl__chain_free(chain);
+    bundled_done();
+}
+END_TEST
+
 /* ---- a new file ---- */
 
 START_TEST(a_new_file_is_in_force_after_a_poll)
@@ -572,6 +632,48 @@ START_TEST(a_bad_file_leaves_the_keys_in_force)
     tick(chain);
     ck_assert_uint_eq(count(chain, "key_file_errors"), 2);
     ck_assert_int_eq(mint(chain, cookie), LEN);
+    dtlsl__chain_free(chain);
+    bundled_done();
+}
+END_TEST
+
+static void
+look(dtlsl__chain *chain, const char *told)
+{
+    n_logged = 0;
+    pass(POLL);
+    tick(chain);
+    ck_assert_uint_eq(n_logged, told != NULL);
+    if (told != NULL)
+        ck_assert(was_logged(told));
+}
+
+START_TEST(each_fault_of_a_file_is_told_once)
+{
+    char path[256], away[300];
+    dtlsl__chain *chain;
+
+    setup();
+    publish_one(path, 7, SECRET_A);
+    chain = node(path, "");
+    tick(chain);
+    publish(path, HEAD "key 7 0 - hex:00\n");
+    look(chain, "line 2");
+    look(chain, NULL);
+    publish(path, HEAD "\nkey 7 0 - hex:00\n");
+    look(chain, "line 3");
+    ck_assert_int_eq(chmod(path, 0602), 0);
+    look(chain, "chmod");
+    publish_one(path, 7, SECRET_A);
+    look(chain, NULL);
+    /* It goes and comes back as it was. */
+    snprintf(away, sizeof(away), "%s.away", path);
+    ck_assert_int_eq(rename(path, away), 0);
+    look(chain, "cannot open");
+    ck_assert_int_eq(rename(away, path), 0);
+    look(chain, NULL);
+    ck_assert_int_eq(rename(path, away), 0);
+    look(chain, "cannot open");
     dtlsl__chain_free(chain);
     bundled_done();
 }
@@ -786,13 +888,16 @@ main(void)
         a_clock_that_was_never_set_mints_nothing,
         a_stepped_clock_is_told_once,
         a_node_whose_clock_is_wrong_is_named,
+        a_slow_client_accuses_no_clock,
         forged_cookies_blame_no_node,
         a_key_mints_from_activation_to_retirement,
         a_key_verifies_before_its_activation,
         a_retired_key_verifies_for_lifetime_and_skew,
         a_forgotten_rotation_stops_nobody,
+        a_gap_between_two_keys_loses_no_cookie,
         a_new_file_is_in_force_after_a_poll,
         a_bad_file_leaves_the_keys_in_force,
+        each_fault_of_a_file_is_told_once,
         a_swapped_link_is_followed,
         a_wide_mode_is_warned_of_and_taken,
         service_of_option_and_file_must_agree,
