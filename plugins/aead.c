@@ -111,7 +111,7 @@ aead_option(dtlsl__base *base, const dtlsl_cookie_option *option, char *err,
 static const dtlsl__kind kind = {
     .name = "aead",
     .option_names = "key-file, skew-ms, max-app-len, app, profile, ",
-    .own_counts = DTLSL__KEYSET_COUNTS,
+    .own_counts = dtlsl__keyset_counts,
     .option = aead_option,
 };
 

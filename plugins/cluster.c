@@ -54,7 +54,7 @@ cluster_option(dtlsl__base *base, const dtlsl_cookie_option *option, char *err,
 static const dtlsl__kind kind = {
     .name = "cluster",
     .option_names = "key-file, skew-ms, node, ",
-    .own_counts = DTLSL__KEYSET_COUNTS,
+    .own_counts = dtlsl__keyset_counts,
     .option = cluster_option,
 };
 

@@ -62,10 +62,13 @@ hmac_option(dtlsl__base *base, const dtlsl_cookie_option *option, char *err,
     return DTLSL_ERR_OPTION;
 }
 
+static const char *const own_counts[3] = {"secret_reloads",
+                                          "secret_file_errors"};
+
 static const dtlsl__kind kind = {
     .name = "hmac",
     .option_names = "secret-file, boot-id, ",
-    .own_counts = {"secret_reloads", "secret_file_errors"},
+    .own_counts = own_counts,
     .option = hmac_option,
 };
 

@@ -12,6 +12,9 @@ enum {
 /* 2026-01-01: a clock that shows less was never set. */
 #define UTC_FLOOR_MS UINT64_C(1767225600000)
 
+const char *const dtlsl__keyset_counts[3] = {"key_reloads", "key_file_errors",
+                                             "key_overdue"};
+
 static const dtlsl__file_rule key_file_rule = {
     .option = "key-file",
     .refused = 0002,

@@ -14,10 +14,7 @@ enum {
     DTLSL__COUNT_KEY_FILE_ERRORS,
     DTLSL__COUNT_KEY_OVERDUE
 };
-#define DTLSL__KEYSET_COUNTS                            \
-    {                                                   \
-        "key_reloads", "key_file_errors", "key_overdue" \
-    }
+extern const char *const dtlsl__keyset_counts[3];
 
 typedef struct dtlsl__keyset {
     const dtlsl__key_use *use;

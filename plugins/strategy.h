@@ -30,8 +30,8 @@ typedef struct dtlsl__base dtlsl__base;
 /* What a strategy is, constant. */
 typedef struct dtlsl__kind {
     const char *name;
-    const char *option_names;  /* its own, for a text; each with ", " */
-    const char *own_counts[3]; /* names; NULL: there is none */
+    const char *option_names;      /* its own, for a text; each with ", " */
+    const char *const *own_counts; /* 3 names; NULL: there is none */
     /* Takes one of its own options; DTLSL_ERR_OPTION if it has no such. */
     int32_t (*option)(dtlsl__base *base, const dtlsl_cookie_option *option,
                       char *err, size_t err_len);

@@ -22,10 +22,12 @@ typedef struct value {
     long is, was;
 } value;
 
+/* clang-format off */
 #define FIELD(type, part) \
-#type "." #part, offsetof(type, part), sizeof(((type *)0)->part)
+    #type "." #part, offsetof(type, part), sizeof(((type *)0)->part)
 #define WHOLE(type) "sizeof " #type, 0, sizeof(type)
 #define VALUE(constant) #constant, constant
+/* clang-format on */
 
 static const field fields[] = {
     {FIELD(dtlsl_cookie_input, size), 0, 4},

@@ -175,20 +175,20 @@ serve_many(kit *k, int n)
 void
 check_memory(kit *k)
 {
-    size_t heap, private;
+    size_t heap, pages;
 
     kit_start(k);
     serve_many(k, WARM_CALLS);
     heap = memory_heap_bytes();
-    private = memory_private_bytes();
+    pages = memory_private_bytes();
     serve_many(k, CALLS);
     heap = memory_heap_bytes() - heap;
-    private = memory_private_bytes() - private;
+    pages = memory_private_bytes() - pages;
     if ((int64_t)heap > HEAP_NOISE)
         kit_fail(k, "%d hellos left %zu bytes more on the heap", CALLS, heap);
-    if ((int64_t) private > PRIVATE_NOISE)
+    if ((int64_t)pages > PRIVATE_NOISE)
         kit_fail(k, "%d hellos left %zu more bytes of private pages", CALLS,
-                 private);
+                 pages);
     kit_stop(k);
     kit_pass(k, "%d hellos", CALLS);
 }
