@@ -475,14 +475,97 @@ START_TEST(what_needs_a_look_is_warned_of)
         strstr(warnings(&file, T0 + 200000), "goes on minting; rotate"));
     put(&file, 4, T0 + 200000, 0);
     ck_assert_str_eq(warnings(&file, T0 + 199000), "");
-    ck_assert_ptr_nonnull(
-        strstr(warnings(&file, T0 + 300000), "1 keys are done"));
+    ck_assert_str_eq(warnings(&file, T0 + 300000), "");
     file.key[0].retire_s = T0 + 199500;
     ck_assert_ptr_nonnull(
         strstr(warnings(&file, T0 + 199000), "retires in 500 s"));
     memset(file.key[1].secret, 3, 32);
     ck_assert_ptr_nonnull(
         strstr(warnings(&file, T0 + 300000), "keys 3 and 4 have one secret"));
+}
+END_TEST
+
+START_TEST(weekly_rotations_cause_no_warning)
+{
+    const uint64_t week = 7 * 86400;
+    dtlsl__keyfile file;
+
+    begin(&file);
+    for (uint64_t at = T0; at < T0 + 20 * week; at += 600) {
+        if (at % week == T0 % week)
+            ck_assert_ptr_null(rotate(&file, &usual, at));
+        ck_assert_str_eq(warnings(&file, at), "");
+    }
+}
+END_TEST
+
+/* Keys 1 to n, of which 'done' retired at T0. */
+static void
+fill(dtlsl__keyfile *file, uint8_t n, uint8_t done)
+{
+    memset(file, 0, sizeof(*file));
+    for (uint8_t kid = 1; kid <= n; kid++)
+        put(file, kid, T0 - 1000, kid <= done ? T0 : 0);
+}
+
+START_TEST(a_file_that_is_nearly_full_is_warned_of)
+{
+    const uint64_t end = T0 + LIFETIME + SKEW + P;
+    dtlsl__keyfile file;
+
+    fill(&file, 13, 12);
+    ck_assert_str_eq(warnings(&file, end), "");
+    fill(&file, 14, 0);
+    ck_assert_str_eq(warnings(&file, end), "");
+    fill(&file, 14, 1);
+    ck_assert_str_eq(warnings(&file, end - 1), "");
+    ck_assert_str_eq(warnings(&file, end),
+                     "the file has 14 keys of at most 16, and 1 is done; the "
+                     "next rotation takes it out|");
+    fill(&file, 16, 2);
+    ck_assert_str_eq(warnings(&file, end),
+                     "the file has 16 keys of at most 16, and 2 are done; the "
+                     "next rotation takes them out|");
+}
+END_TEST
+
+START_TEST(a_rotation_by_a_clock_ahead_is_warned_of)
+{
+    const uint64_t ahead = T0 + 30 * 86400, day = 86400;
+    keys_options emergency = usual;
+    dtlsl__keyfile file;
+    char buf[200];
+
+    emergency.emergency = 1;
+    begin(&file);
+    ck_assert_ptr_null(rotate(&file, &usual, ahead));
+    ck_assert_str_eq(warnings(&file, ahead - day), "");
+    ck_assert_str_eq(warnings(&file, ahead - day - 1),
+                     "key 2 is in force only in 25 h, and no rotation before; "
+                     "if a clock was wrong, correct it and rotate with "
+                     "--emergency|");
+    ck_assert_ptr_null(rotate(&file, &usual, T0));
+    ck_assert_ptr_nonnull(strstr(warnings(&file, T0), "key 3 is in force "
+                                                      "only in 30 d"));
+    ck_assert_ptr_nonnull(keys_warn_far(&file, &usual, T0, buf, sizeof(buf)));
+    ck_assert_ptr_null(rotate(&file, &emergency, T0));
+    ck_assert_str_eq(warnings(&file, T0), "");
+}
+END_TEST
+
+START_TEST(a_gap_before_a_later_key_is_warned_of)
+{
+    dtlsl__keyfile file = {0};
+
+    put(&file, 3, T0, T0 + 1000);
+    put(&file, 4, T0 + 9000, 0);
+    ck_assert_str_eq(warnings(&file, T0 + 1800),
+                     "no key is in force until key 4 is in 2 h: the last one "
+                     "goes on minting; rotate|");
+    put(&file, 5, T0 + 1830, T0 + 9000);
+    ck_assert_ptr_nonnull(
+        strstr(warnings(&file, T0 + 1800), "until key 5 is in 30 s"));
+    ck_assert_str_eq(warnings(&file, T0 + 1830), "");
 }
 END_TEST
 
@@ -801,6 +884,10 @@ main(void)
         a_fleet_slower_than_promised_loses_cookies,
         each_state_of_a_key_has_its_word,
         what_needs_a_look_is_warned_of,
+        weekly_rotations_cause_no_warning,
+        a_file_that_is_nearly_full_is_warned_of,
+        a_rotation_by_a_clock_ahead_is_warned_of,
+        a_gap_before_a_later_key_is_warned_of,
         the_largest_file_is_printed_and_read_again,
         a_file_is_replaced_with_what_its_group_may,
         a_link_stays_and_leads_to_the_new_file,

@@ -170,10 +170,10 @@ END
         "$keys" "$dir/fixed"
     gives show-none 1 "No such file" "$keys" show "$dir/other"
     gives check-early 3 "nobody can mint" "$keys" --at 1 check "$dir/fixed"
-    gives check-late 3 "2 keys are done" "$keys" --at 1799999999 check \
-        "$dir/fixed"
-    sed -i '$d' "$dir/fixed"
     chmod 600 "$dir/fixed"
+    gives check-late 0 "" "$keys" --at 1799999999 check "$dir/fixed"
+    gives check-far 3 "--emergency" "$keys" --at 1795309260 check "$dir/fixed"
+    sed -i '$d' "$dir/fixed"
     gives check-soon 3 "no key follows" "$keys" --at 1795899000 check \
         "$dir/fixed"
     gives check-overdue 3 "rotate" "$keys" --at 1795900000 check "$dir/fixed"
@@ -181,6 +181,9 @@ END
     printf 'key 8 1 - hex:%s\n' "$secret" >>"$dir/fixed"
     gives check-bad 1 "fixed: line 6: key id 8 stands on line 5" "$keys" \
         check "$dir/fixed"
+    sed "s/ 1795900000 / 9999999999 /" "$dir/fixed" | head -n 5 >"$dir/far"
+    printf 'key 9 9999999999 - hex:%s\n' "$secret" >>"$dir/far"
+    gives rotate-far 0 "--emergency" "$keys" rotate "$dir/far"
     gives rotate-bad 1 "line 6" "$keys" rotate "$dir/fixed"
     gives push-bad 1 "line 6" "$keys" push "$dir/fixed" redis://127.0.0.1:1/k
 }

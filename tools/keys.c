@@ -133,6 +133,7 @@ rotate_locked(const keys_options *o)
 {
     uint64_t now = now_s(o);
     dtlsl__keyfile file;
+    char far[200];
     int status = keys_load(o->file, &file, NULL);
 
     if (status == KEYS_GOOD) {
@@ -141,6 +142,9 @@ rotate_locked(const keys_options *o)
     }
     if (status == KEYS_GOOD)
         status = write_keys(o->file, &file);
+    if (status == KEYS_GOOD &&
+        keys_warn_far(&file, o, now, far, sizeof(far)) != NULL)
+        keys_complain("%s: %s", o->file, far);
     explicit_bzero(&file, sizeof(file));
     return status;
 }

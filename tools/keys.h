@@ -79,6 +79,9 @@ uint64_t keys_removable_s(const dtlsl__keyfile_key *key,
 /* The warnings on a file, one at a time: i from 0 on. NULL behind the last. */
 const char *keys_warning(const dtlsl__keyfile *file, const keys_options *o,
                          uint64_t now, uint32_t i, char *buf, size_t len);
+/* One of them: a key, and with it every rotation, waits too long. NULL. */
+const char *keys_warn_far(const dtlsl__keyfile *file, const keys_options *o,
+                          uint64_t now, char *buf, size_t len);
 /* What a key does now: "mints", "in 3 h", "verifies", "done", ... */
 void keys_state(const dtlsl__keyfile *file, const dtlsl__keyfile_key *key,
                 const keys_options *o, uint64_t now, char *buf, size_t len);

@@ -8,7 +8,8 @@
 
 enum {
     SECRET_LEN = 32,
-    SOON_S = 86400
+    NEARLY_FULL = DTLSL__KEYFILE_KEYS - 2,
+    DAY_S = 86400
 };
 
 uint64_t
@@ -47,14 +48,16 @@ is_removable(const dtlsl__keyfile *file, const dtlsl__keyfile_key *key,
            dtlsl__keyfile_mints(file, now, &overdue) != key;
 }
 
-static uint64_t
-next_activation_behind(const dtlsl__keyfile *file, uint64_t at)
+/* The key that is activated next after 'at', or NULL. */
+static const dtlsl__keyfile_key *
+next_behind(const dtlsl__keyfile *file, uint64_t at)
 {
-    uint64_t next = DTLSL__KEYFILE_NEVER;
+    const dtlsl__keyfile_key *next = NULL;
 
     for (uint32_t i = 0; i < file->n_keys; i++)
-        if (file->key[i].activate_s > at && file->key[i].activate_s < next)
-            next = file->key[i].activate_s;
+        if (file->key[i].activate_s > at &&
+            (next == NULL || file->key[i].activate_s < next->activate_s))
+            next = &file->key[i];
     return next;
 }
 
@@ -65,12 +68,12 @@ bridge_gaps(dtlsl__keyfile *file)
 {
     for (uint32_t i = 0; i < file->n_keys; i++) {
         dtlsl__keyfile_key *key = &file->key[i];
-        uint64_t next = next_activation_behind(file, key->retire_s);
+        const dtlsl__keyfile_key *next = next_behind(file, key->retire_s);
         int overdue;
 
-        if (next != DTLSL__KEYFILE_NEVER &&
+        if (next != NULL &&
             dtlsl__keyfile_mints(file, key->retire_s, &overdue) == key)
-            key->retire_s = next;
+            key->retire_s = next->activate_s;
     }
 }
 
@@ -87,10 +90,10 @@ keys_prune(dtlsl__keyfile *file, const keys_options *o, uint64_t now)
 }
 
 /* The one that is activated last, which a new key follows. */
-static dtlsl__keyfile_key *
-newest(dtlsl__keyfile *file)
+static const dtlsl__keyfile_key *
+newest(const dtlsl__keyfile *file)
 {
-    dtlsl__keyfile_key *found = NULL;
+    const dtlsl__keyfile_key *found = NULL;
 
     for (uint32_t i = 0; i < file->n_keys; i++)
         if (found == NULL || file->key[i].activate_s > found->activate_s)
@@ -234,18 +237,26 @@ first_gap(const dtlsl__keyfile *file, uint64_t now)
 static const char *
 warn_gap(const dtlsl__keyfile *file, uint64_t now, char *buf, size_t len)
 {
+    const dtlsl__keyfile_key *next = next_behind(file, now);
     uint64_t gap = first_gap(file, now);
+    char wait[32];
     int overdue;
 
     if (dtlsl__keyfile_mints(file, now, &overdue) == NULL)
         snprintf(buf, len,
                  "no key is in force yet: nobody can mint; check "
                  "the times of activation and this clock");
-    else if (overdue)
+    else if (overdue && next != NULL) {
+        print_wait(next->activate_s - now, wait, sizeof(wait));
+        snprintf(buf, len,
+                 "no key is in force until key %u is in %s: the last one goes "
+                 "on minting; rotate",
+                 next->kid, wait);
+    } else if (overdue)
         snprintf(buf, len,
                  "all keys have retired: the last one goes on "
                  "minting; rotate");
-    else if (gap < now + SOON_S)
+    else if (gap < now + DAY_S)
         snprintf(buf, len,
                  "no key follows the one that retires in %" PRIu64
                  " s; rotate before",
@@ -255,20 +266,41 @@ warn_gap(const dtlsl__keyfile *file, uint64_t now, char *buf, size_t len)
     return buf;
 }
 
+/* For most of the time between two rotations some keys are done. */
 static const char *
-warn_removable(const dtlsl__keyfile *file, const keys_options *o, uint64_t now,
-               char *buf, size_t len)
+warn_full(const dtlsl__keyfile *file, const keys_options *o, uint64_t now,
+          char *buf, size_t len)
 {
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < file->n_keys; i++)
         n += (uint32_t)is_removable(file, &file->key[i], o, now);
-    if (n == 0)
+    if (n == 0 || file->n_keys < NEARLY_FULL)
         return NULL;
     snprintf(buf, len,
-             "%u keys are done and may be removed; the next "
-             "rotation does that",
-             n);
+             "the file has %u keys of at most %d, and %u %s done; the next "
+             "rotation takes %s out",
+             file->n_keys, DTLSL__KEYFILE_KEYS, n, n == 1 ? "is" : "are",
+             n == 1 ? "it" : "them");
+    return buf;
+}
+
+/* A host whose clock was ahead has rotated: who rotates now queues up. */
+const char *
+keys_warn_far(const dtlsl__keyfile *file, const keys_options *o, uint64_t now,
+              char *buf, size_t len)
+{
+    const dtlsl__keyfile_key *last = newest(file);
+    char wait[32];
+
+    if (last == NULL ||
+        last->activate_s <= now + o->propagation_s + o->skew_s + DAY_S)
+        return NULL;
+    print_wait(last->activate_s - now, wait, sizeof(wait));
+    snprintf(buf, len,
+             "key %u is in force only in %s, and no rotation before; if a "
+             "clock was wrong, correct it and rotate with --emergency",
+             last->kid, wait);
     return buf;
 }
 
@@ -293,13 +325,14 @@ const char *
 keys_warning(const dtlsl__keyfile *file, const keys_options *o, uint64_t now,
              uint32_t i, char *buf, size_t len)
 {
-    const char *found[] = {NULL, NULL, NULL};
-    char text[3][160];
+    const char *found[4];
+    char text[4][200];
 
     found[0] = warn_gap(file, now, text[0], sizeof(text[0]));
-    found[1] = warn_removable(file, o, now, text[1], sizeof(text[1]));
-    found[2] = warn_secrets(file, text[2], sizeof(text[2]));
-    for (uint32_t k = 0; k < 3; k++)
+    found[1] = keys_warn_far(file, o, now, text[1], sizeof(text[1]));
+    found[2] = warn_full(file, o, now, text[2], sizeof(text[2]));
+    found[3] = warn_secrets(file, text[3], sizeof(text[3]));
+    for (uint32_t k = 0; k < 4; k++)
         if (found[k] != NULL && i-- == 0) {
             snprintf(buf, len, "%s", found[k]);
             return buf;
