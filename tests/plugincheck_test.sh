@@ -234,6 +234,10 @@ case $(cat "$dir/stack.status") in
 1) same stack segments "$(with failed stack)" ;;
 *) same stack load "$(with failed stack)" ;;
 esac
+take "$modules/flawed_cut.so" flawed
+same "cut: status" 0 \
+    "$(run cut --check counters "$dir/dtlsl_cookie_flawed.so")"
+same "cut: skipped" counters "$(with skipped cut)"
 cp "$modules/flawed.so" "$dir/another.so"
 chmod 755 "$dir/another.so"
 same "another: status" 0 "$(run another "$dir/another.so")"

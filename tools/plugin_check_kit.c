@@ -285,14 +285,12 @@ int
 kit_load(kit *k, char *err, size_t err_len)
 {
     const dtlsl_cookie_plugin *plugin;
-    size_t size;
 
     if (dtlsl__plugin_load(&plugin, k->setup->path, NULL, err, err_len) !=
         DTLSL_OK)
         return 0;
-    /* What an older table does not have is NULL. */
-    size = plugin->size < sizeof(k->table) ? plugin->size : sizeof(k->table);
-    memcpy(&k->table, plugin, size);
+    dtlsl__plugin_read(&k->table, plugin);
+    k->table.size = plugin->size; /* for those who ask: is it newer? */
     k->plugin = &k->table;
     snprintf(k->report->strategy, sizeof(k->report->strategy), "%s",
              plugin->name);

@@ -622,8 +622,12 @@ flawed_counter(void *opaque, uint32_t index, const char **name,
     return DTLSL_ERR_ARGUMENT;
 }
 
+#ifndef TABLE_CUT
+#define TABLE_CUT 0
+#endif
+
 static const dtlsl_cookie_plugin table = {
-    .size = sizeof(table),
+    .size = sizeof(table) - TABLE_CUT,
     .abi = DTLSL_COOKIE_ABI,
     .name = "flawed",
     .max_cookie_len = SOUND_LEN,
