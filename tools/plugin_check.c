@@ -14,16 +14,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#define USAGE                                                               \
-    "usage: dtlslisten-plugin-check [--json] [--seed N] [--time SECONDS]\n" \
-    "           [--peer ADDRESS] [--limit SECONDS] [--check NAME]...\n"     \
-    "           PLUGIN.so [key=value]...\n"                                 \
-    "       dtlslisten-plugin-check --list | --help | --version\n"
+#define USAGE                                                                \
+    "usage: dtlslisten-plugin-check [--json] [--seed N] [--time SECONDS]\n"  \
+    "           [--peer ADDRESS] [--limit SECONDS] [--check NAME]...\n"      \
+    "           PLUGIN.so [key=value]...\n"                                  \
+    "       dtlslisten-plugin-check --list | --help | --version\n"           \
+    "exit status: 0 no check failed, 1 one failed, 2 usage or not loaded,\n" \
+    "             3 it made no cookie, so that hardly anything was tested\n"
 
 enum {
     EXIT_PASSED = 0,
     EXIT_FAILED_CHECK = 1,
     EXIT_USAGE = 2,
+    EXIT_UNTESTED = 3,
     OPTIONS_MAX = 32,
     CHECKS_MAX = 64,
     TIME_MIN = 1000000, /* room for clocks that go back */
@@ -236,7 +239,9 @@ run_all(const arguments *a, check_report *reports)
         if (i == 0 && reports[i].outcome != CHECK_PASSED)
             return EXIT_USAGE;
     }
-    return failed ? EXIT_FAILED_CHECK : EXIT_PASSED;
+    if (failed)
+        return EXIT_FAILED_CHECK;
+    return check_had_no_cookie(reports) ? EXIT_UNTESTED : EXIT_PASSED;
 }
 
 int

@@ -103,6 +103,8 @@ void check_run(const check *c, const check_setup *setup, check_report *report);
 /* ---- plugin_check_report.c ---- */
 
 const char *check_outcome_name(int outcome);
+/* Was "round-trip" skipped, and with it all that needs a cookie? */
+int check_had_no_cookie(const check_report *reports);
 /* The reports belong to the checks of the same number; CHECK_NONE stands for
  * one that was not run. */
 void check_print_table(const check_setup *setup, const check_report *reports);

@@ -26,6 +26,15 @@ count(const check_report *reports, int outcome)
     return n;
 }
 
+int
+check_had_no_cookie(const check_report *reports)
+{
+    for (size_t i = 0; i < check_count; i++)
+        if (strcmp(check_list[i].name, "round-trip") == 0)
+            return reports[i].outcome == CHECK_SKIPPED;
+    return 0;
+}
+
 /* Texts may come from the plugin: none may steer a terminal. */
 static void
 print_text(const char *text)
@@ -100,9 +109,12 @@ check_print_table(const check_setup *setup, const check_report *reports)
     for (size_t i = 0; i < check_count; i++)
         if (reports[i].outcome != CHECK_NONE)
             print_entry(&check_list[i], &reports[i]);
-    printf("\n%d passed, %d failed, %d warnings, %d skipped\n",
+    printf("\n%d passed, %d failed, %d warnings, %d skipped%s\n",
            count(reports, CHECK_PASSED), count(reports, CHECK_FAILED),
-           count(reports, CHECK_WARNING), count(reports, CHECK_SKIPPED));
+           count(reports, CHECK_WARNING), count(reports, CHECK_SKIPPED),
+           check_had_no_cookie(reports)
+               ? "; it made no cookie: hardly anything was tested"
+               : "");
 }
 
 /* ---- JSON ---- */
