@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -386,13 +387,15 @@ find_command(const char *name)
     return NULL;
 }
 
-/* Secrets must not get into a core file. */
+/* Secrets must not get into a core file. Where cores go to a program, by a
+ * pipe, the limit does not count. */
 static void
 leave_no_core(void)
 {
     const struct rlimit none = {0, 0};
 
     setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
 }
 
 static int
