@@ -618,8 +618,14 @@ count_files(const char *pattern)
 static int
 replace(const char *path, const char *text)
 {
+    char why[KEYS_WHY_MAX];
+    int status;
+
     said[0] = '\0';
-    return keys_replace(path, (const uint8_t *)text, strlen(text));
+    status = keys_replace(path, (const uint8_t *)text, strlen(text), why);
+    if (status != KEYS_GOOD)
+        keys_complain("%s", why);
+    return status;
 }
 
 START_TEST(a_file_is_replaced_with_what_its_group_may)

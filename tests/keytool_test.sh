@@ -188,6 +188,24 @@ END
     gives push-bad 1 "line 6" "$keys" push "$dir/fixed" redis://127.0.0.1:1/k
 }
 
+# within BLOCKS COMMAND...: no file may get larger, until that is lifted.
+within()
+{
+    ulimit -S -f "$1"
+    shift
+    exec "$@"
+}
+
+test_no_room()
+{
+    "$keys" init "$dir/full"
+    cp "$dir/full" "$dir/first"
+    gives no-room 1 "cannot replace" bash -o pipefail -c \
+        '(ulimit -f 0 && exec "$@") 2>&1 | cat' - "$keys" rotate "$dir/full"
+    holds no-room-kept cmp -s "$dir/first" "$dir/full"
+    holds no-room-litter [ "$(find "$dir" -name 'full*' | wc -l)" -eq 1 ]
+}
+
 # ---- where secrets may go --------------------------------------------------
 
 test_targets()
@@ -366,6 +384,37 @@ test_following()
     holds no-litter [ "$(find "$dir" -name 'out*' | wc -l)" -eq 1 ]
 }
 
+# polled COUNT: Redis was asked so often, or more.
+polled()
+{
+    [ "$(redis-cli -p "$port" info commandstats |
+        sed -n 's/^cmdstat_getrange:calls=\([0-9]*\),.*/\1/p')" -ge "$1" ]
+} 2>/dev/null
+
+# What cannot be written is tried again: Redis has it all the time. The key
+# file has a comment, so that it is larger than what is said.
+test_written_later()
+{
+    local url
+
+    need_redis || return
+    url=redis://127.0.0.1:$port/k
+    { cat "$dir/keys" && head -c 30000 /dev/zero | tr '\0' '#' && echo; } \
+        >"$dir/long"
+    "$keys" push "$dir/long" "$url"
+    rm -f "$dir/out"
+    start sync within 16 "$keys" --poll 1 sync "$url" "$dir/out"
+    sees sync "File too large" || not_ok sees-no-room "$(last_of \
+        "$dir/sync.out")"
+    holds no-room-nothing [ ! -e "$dir/out" ]
+    holds polled-again until_true polled 3
+    holds told-once [ "$(wc -l <"$dir/sync.out")" -eq 1 ]
+    prlimit --pid "${pid_of[sync]}" --fsize=unlimited
+    holds written-later until_true same_file "$dir/long" "$dir/out"
+    ends sync 0
+    stop redis
+}
+
 test_password()
 {
     local url
@@ -494,6 +543,7 @@ test_usage
 test_life_of_a_file
 test_rotations_at_once
 test_show
+test_no_room
 test_targets
 if [ "${have_hiredis:-no}" != yes ]; then
     test_without_hiredis
@@ -504,6 +554,7 @@ else
     need_redis || report keytool
     test_once
     test_following
+    test_written_later
     test_password
     test_hostile
     if [ "${have_hiredis_ssl:-no}" = yes ]; then

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <openssl/rand.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,6 +54,7 @@ write_keys(const char *path, const dtlsl__keyfile *file)
 {
     char *text = keys_print(file);
     dtlsl__keyfile again;
+    char why[KEYS_WHY_MAX];
     int status;
 
     if (text == NULL) {
@@ -60,8 +62,11 @@ write_keys(const char *path, const dtlsl__keyfile *file)
         return KEYS_FAILED;
     }
     status = keys_parse(path, (const uint8_t *)text, strlen(text), &again);
-    if (status == KEYS_GOOD)
-        status = keys_replace(path, (const uint8_t *)text, strlen(text));
+    if (status == KEYS_GOOD) {
+        status = keys_replace(path, (const uint8_t *)text, strlen(text), why);
+        if (status != KEYS_GOOD)
+            keys_complain("%s", why);
+    }
     explicit_bzero(&again, sizeof(again));
     explicit_bzero(text, strlen(text));
     free(text);
@@ -418,6 +423,8 @@ run(keys_options *o, char **words, int n)
     if (command->n_arguments == 2)
         o->url = words[command->run == keys_sync ? 1 : 2];
     leave_no_core();
+    /* a file that may not grow fails with a text then, not with a signal */
+    signal(SIGXFSZ, SIG_IGN);
     umask(077);
     return command->run(o);
 }

@@ -14,6 +14,10 @@ enum {
     KEYS_OFFLINE = 4 /* sync, push: no answer from Redis */
 };
 
+enum {
+    KEYS_WHY_MAX = 4608 /* with a path in it */
+};
+
 typedef struct keys_options {
     const char *file;
     const char *url;
@@ -52,8 +56,10 @@ int keys_parse(const char *where, const uint8_t *text, size_t len,
 int keys_load(const char *path, dtlsl__keyfile *file, uint32_t *mode);
 /* Writes bytes beside the file, or beside what a symbolic link leads to, and
  * renames them into place. Others never get access; the owner and what the
- * group may read stay as they were. */
-int keys_replace(const char *path, const uint8_t *text, size_t len);
+ * group may read stay as they were. KEYS_GOOD, or KEYS_FAILED with a text in
+ * 'why': the caller knows whether it was told before. */
+int keys_replace(const char *path, const uint8_t *text, size_t len,
+                 char why[KEYS_WHY_MAX]);
 /* A file as text, to be cleansed and freed; NULL without memory. */
 char *keys_print(const dtlsl__keyfile *file);
 /* One at a time may change files in the directory of 'path', until the

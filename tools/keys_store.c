@@ -146,7 +146,7 @@ write_all(int fd, const uint8_t *text, size_t len)
 /* What to rename onto: a symbolic link stays, and what it leads to is
  * replaced. */
 static int
-find_place(const char *path, char place[PATH_MAX])
+find_place(const char *path, char place[PATH_MAX], char why[KEYS_WHY_MAX])
 {
     struct stat st;
 
@@ -155,8 +155,9 @@ find_place(const char *path, char place[PATH_MAX])
     if (errno == ENOENT && lstat(path, &st) != 0 &&
         (size_t)snprintf(place, PATH_MAX, "%s", path) < PATH_MAX)
         return 1;
-    keys_complain("%s leads nowhere: %s; remove the link, or mend it", path,
-                  strerror(errno));
+    snprintf(why, KEYS_WHY_MAX,
+             "%s leads nowhere: %s; remove the link, or mend it", path,
+             strerror(errno));
     return 0;
 }
 
@@ -178,10 +179,6 @@ take_over(int fd, const char *place)
     if ((st.st_uid != fresh.st_uid || st.st_gid != fresh.st_gid) &&
         fchown(fd, st.st_uid, st.st_gid) != 0)
         return 0;
-    if (st.st_mode & S_IRWXO)
-        keys_complain("%s was open to everybody (mode %04o); the new one is "
-                      "not",
-                      place, (unsigned)st.st_mode & 07777);
     return fchmod(fd, S_IRUSR | S_IWUSR | (st.st_mode & S_IRGRP)) == 0;
 }
 
@@ -241,27 +238,35 @@ write_beside(const char *place, const uint8_t *text, size_t len)
 
 /* A signal in between would leave secrets in a file that nobody knows. */
 int
-keys_replace(const char *path, const uint8_t *text, size_t len)
+keys_replace(const char *path, const uint8_t *text, size_t len,
+             char why[KEYS_WHY_MAX])
 {
     char place[PATH_MAX];
+    struct stat old = {0};
     sigset_t all, before;
     int ok, cause;
 
-    if (!find_place(path, place))
+    if (!find_place(path, place, why))
         return KEYS_FAILED;
+    stat(place, &old);
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before);
     ok = write_beside(place, text, len);
     cause = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
-    if (ok) {
-        sync_directory(place);
-        return KEYS_GOOD;
+    if (!ok) {
+        snprintf(why, KEYS_WHY_MAX,
+                 "cannot replace %s: %s; look at its directory and owner. "
+                 "What was there stays",
+                 place, strerror(cause));
+        return KEYS_FAILED;
     }
-    keys_complain("cannot replace %s: %s; look at its directory and owner. "
-                  "What was there stays",
-                  place, strerror(cause));
-    return KEYS_FAILED;
+    sync_directory(place);
+    if (old.st_mode & S_IRWXO)
+        keys_complain("%s was open to everybody (mode %04o); the new one is "
+                      "not",
+                      place, (unsigned)old.st_mode & 07777);
+    return KEYS_GOOD;
 }
 
 int

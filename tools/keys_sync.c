@@ -35,11 +35,13 @@ find_target(keys_target *to, const keys_options *o)
 
 /* ---- sync ---- */
 
-/* What was refused last, so that it is told once. */
-typedef struct refused {
-    int there;
+/* What was wrong at the last poll, so that it is told once. A text that is
+ * refused is so for good; a file that cannot be written is tried again. */
+typedef struct trouble {
+    int refused; /* the text with this digest */
     uint8_t digest[SHA256_DIGEST_LENGTH];
-} refused;
+    char why[KEYS_WHY_MAX]; /* the file cannot be written; "" */
+} trouble;
 
 static void
 warn(const keys_job *job, const dtlsl__keyfile *file)
@@ -54,59 +56,78 @@ warn(const keys_job *job, const dtlsl__keyfile *file)
         keys_complain("%s: %s", job->o->file, text);
 }
 
-/* A file that is refused is never renamed into place. */
+/* A text that is refused is never renamed into place. */
 static int
-put_in_place(const keys_job *job, const uint8_t *text, size_t len)
+is_usable(const keys_job *job, const uint8_t *text, size_t len,
+          dtlsl__keyfile *file)
 {
-    dtlsl__keyfile file;
     char where[2 * KEYS_NAME_MAX];
-    int status;
 
+    if (len == 0) {
+        keys_complain("Redis has nothing at %s: push a file there; %s stays "
+                      "as it is",
+                      job->to->key, job->o->file);
+        return 0;
+    }
     snprintf(where, sizeof(where), "%s in Redis is refused", job->to->key);
-    status = keys_parse(where, text, len, &file);
-    if (status != KEYS_GOOD) {
-        keys_complain("%s stays as it is", job->o->file);
-        return status;
+    if (keys_parse(where, text, len, file) == KEYS_GOOD)
+        return 1;
+    keys_complain("%s stays as it is", job->o->file);
+    return 0;
+}
+
+static int
+put_in_place(const keys_job *job, const uint8_t *text, size_t len,
+             const dtlsl__keyfile *file)
+{
+    trouble *last = job->ctx;
+    char why[KEYS_WHY_MAX];
+
+    if (keys_replace(job->o->file, text, len, why) != KEYS_GOOD) {
+        if (strcmp(why, last->why) != 0)
+            keys_complain("%s%s", why,
+                          job->o->once ? "" : ", and I try again");
+        memcpy(last->why, why, sizeof(why));
+        return KEYS_FAILED;
     }
-    status = keys_replace(job->o->file, text, len);
-    if (status == KEYS_GOOD) {
-        keys_complain("%s has new keys from Redis", job->o->file);
-        warn(job, &file);
-    }
-    explicit_bzero(&file, sizeof(file));
-    return status;
+    last->why[0] = '\0';
+    keys_complain("%s has new keys from Redis", job->o->file);
+    warn(job, file);
+    return KEYS_GOOD;
 }
 
 static int
 take_file(const keys_job *job, const uint8_t *text, size_t len)
 {
     uint8_t digest[SHA256_DIGEST_LENGTH];
-    refused *bad = job->ctx;
+    trouble *last = job->ctx;
+    int hashed = SHA256(text, len, digest) != NULL;
+    dtlsl__keyfile file;
     int status;
 
-    SHA256(text, len, digest);
-    if (bad->there && memcmp(bad->digest, digest, sizeof(digest)) == 0)
+    if (hashed && last->refused &&
+        memcmp(last->digest, digest, sizeof(digest)) == 0)
         return KEYS_FAILED;
-    bad->there = 0;
-    if (len > 0 && keys_is_same(job->o->file, text, len))
+    last->refused = 0;
+    if (len > 0 && keys_is_same(job->o->file, text, len)) {
+        last->why[0] = '\0';
         return KEYS_GOOD;
-    if (len == 0) {
-        keys_complain("Redis has nothing at %s: push a file there; %s stays "
-                      "as it is",
-                      job->to->key, job->o->file);
-        status = KEYS_FAILED;
-    } else {
-        status = put_in_place(job, text, len);
     }
-    bad->there = status != KEYS_GOOD;
-    memcpy(bad->digest, digest, sizeof(digest));
+    if (!is_usable(job, text, len, &file)) {
+        last->refused = hashed;
+        if (hashed)
+            memcpy(last->digest, digest, sizeof(digest));
+        return KEYS_FAILED;
+    }
+    status = put_in_place(job, text, len, &file);
+    explicit_bzero(&file, sizeof(file));
     return status;
 }
 
 int
 keys_sync(const keys_options *o)
 {
-    refused bad = {0};
+    trouble last = {0};
     keys_target to;
     keys_job job = {.o = o,
                     .to = &to,
@@ -115,7 +136,7 @@ keys_sync(const keys_options *o)
                     .argument = {"GETRANGE", to.key, "0", LAST_BYTE},
                     .n_arguments = 4,
                     .take = take_file,
-                    .ctx = &bad};
+                    .ctx = &last};
     int status;
 
     if (!find_target(&to, o))
