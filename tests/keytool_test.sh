@@ -206,6 +206,25 @@ test_no_room()
     holds no-room-litter [ "$(find "$dir" -name 'full*' | wc -l)" -eq 1 ]
 }
 
+# With standard descriptors closed, a new file and the lock could take their
+# numbers; at mode 0644 there is something to say.
+test_closed_descriptors()
+{
+    "$keys" init "$dir/shut"
+    for closed in '<&-' '>&-' '2>&-' '<&- >&-' '>&- 2>&-' '<&- >&- 2>&-'; do
+        chmod 644 "$dir/shut"
+        holds "rotate$closed" sh -c '"$1" rotate "$2" '"$closed" - "$keys" \
+            "$dir/shut" 2>/dev/null
+        gives "check$closed" 0 "" "$keys" check "$dir/shut"
+    done
+    holds closed-rotations [ "$(grep -c '^key' "$dir/shut")" -eq 7 ]
+    holds closed-init sh -c '"$1" --force init "$2" <&- >&- 2>&-' - "$keys" \
+        "$dir/shut"
+    gives closed-check 0 "" "$keys" check "$dir/shut"
+    gives closed-show 1 "cannot write" sh -c '"$1" show "$2" >&-' - "$keys" \
+        "$dir/shut"
+}
+
 # ---- where secrets may go --------------------------------------------------
 
 test_targets()
@@ -384,6 +403,26 @@ test_following()
     holds no-litter [ "$(find "$dir" -name 'out*' | wc -l)" -eq 1 ]
 }
 
+closed()
+{
+    exec "$@" <&- >&- 2>&-
+}
+
+# What is said must not go to Redis.
+test_closed_sync()
+{
+    need_redis || return
+    "$keys" push "$dir/keys" "redis://127.0.0.1:$port/k"
+    rm -f "$dir/out"
+    start sync closed "$keys" sync "redis://127.0.0.1:$port/k" "$dir/out"
+    holds closed-fetched until_true same_file "$dir/keys" "$dir/out"
+    for fd in 0 1 2; do
+        holds "closed-$fd" [ "/proc/${pid_of[sync]}/fd/$fd" -ef /dev/null ]
+    done
+    ends sync 0
+    stop redis
+}
+
 # polled COUNT: Redis was asked so often, or more.
 polled()
 {
@@ -544,6 +583,7 @@ test_life_of_a_file
 test_rotations_at_once
 test_show
 test_no_room
+test_closed_descriptors
 test_targets
 if [ "${have_hiredis:-no}" != yes ]; then
     test_without_hiredis
@@ -555,6 +595,7 @@ else
     test_once
     test_following
     test_written_later
+    test_closed_sync
     test_password
     test_hostile
     if [ "${have_hiredis_ssl:-no}" = yes ]; then

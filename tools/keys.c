@@ -4,6 +4,7 @@
 #include "keys.h"
 #include <dtlslisten/base.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <openssl/rand.h>
 #include <signal.h>
@@ -392,6 +393,20 @@ find_command(const char *name)
     return NULL;
 }
 
+/* A key file or a socket that became descriptor 1 or 2 would be written into.
+ * What is put there fails as a closed descriptor does. */
+static int
+fill_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        int mode = fd == STDIN_FILENO ? O_WRONLY : O_RDONLY;
+
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", mode) != fd)
+            return 0;
+    }
+    return 1;
+}
+
 /* Secrets must not get into a core file. Where cores go to a program, by a
  * pipe, the limit does not count. */
 static void
@@ -436,6 +451,8 @@ main(int argc, char **argv)
         .propagation_s = 3600, .lifetime_s = 120, .skew_s = 60, .poll_s = 10};
     int option;
 
+    if (!fill_descriptors())
+        return KEYS_FAILED; /* there may be nowhere to say it */
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
         if (option == OPT_HELP)
             return usage(stdout);
