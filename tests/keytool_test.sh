@@ -141,6 +141,26 @@ test_rotations_at_once()
     holds at-once [ "$(grep -c '^key' "$dir/crowd")" -eq 9 ]
 }
 
+is_locked()
+{
+    ! flock -n "$1" true
+}
+
+# Who reads a directory can lock it.
+test_locked()
+{
+    mkdir "$dir/held"
+    "$keys" init "$dir/held/keys"
+    cp "$dir/held/keys" "$dir/first"
+    start holder flock "$dir/held" cat
+    holds holder until_true is_locked "$dir/held"
+    gives locked 1 "is locked by another process" "$keys" rotate \
+        "$dir/held/keys"
+    holds locked-kept cmp -s "$dir/first" "$dir/held/keys"
+    stop holder
+    gives unlocked 0 "" "$keys" rotate "$dir/held/keys"
+}
+
 test_show()
 {
     cat >"$dir/fixed" <<END
@@ -581,6 +601,7 @@ python=$(find_python) || unable "python3 is not there"
 test_usage
 test_life_of_a_file
 test_rotations_at_once
+test_locked
 test_show
 test_no_room
 test_closed_descriptors

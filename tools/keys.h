@@ -63,7 +63,7 @@ int keys_replace(const char *path, const uint8_t *text, size_t len,
 /* A file as text, to be cleansed and freed; NULL without memory. */
 char *keys_print(const dtlsl__keyfile *file);
 /* One at a time may change files in the directory of 'path', until the
- * descriptor is closed. -1 after a complaint. */
+ * descriptor is closed. Waits for 10 s at most; -1 after a complaint. */
 int keys_lock(const char *path);
 
 /* ---- keys_plan.c: what to do when; pure functions ---- */

@@ -12,11 +12,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
     /* the header, a service, and lines of at most 4 + 4 + 2 * 14 + 520 */
-    PRINT_MAX = 64 + 300 + DTLSL__KEYFILE_KEYS * 600
+    PRINT_MAX = 64 + 300 + DTLSL__KEYFILE_KEYS * 600,
+    LOCK_WAIT_MS = 10000,
+    LOCK_PAUSE_MS = 20
 };
 
 int
@@ -269,16 +272,36 @@ keys_replace(const char *path, const uint8_t *text, size_t len,
     return KEYS_GOOD;
 }
 
+/* Whoever can read a directory can lock it, and must not stop us for ever. */
+static int
+lock_patiently(int fd)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_PAUSE_MS * 1000000L};
+    int status = flock(fd, LOCK_EX | LOCK_NB);
+
+    for (int ms = 0; status != 0 && errno == EWOULDBLOCK && ms < LOCK_WAIT_MS;
+         ms += LOCK_PAUSE_MS) {
+        nanosleep(&pause, NULL);
+        status = flock(fd, LOCK_EX | LOCK_NB);
+    }
+    return status == 0;
+}
+
 int
 keys_lock(const char *path)
 {
     int fd = open_directory(path);
 
-    if (fd >= 0 && flock(fd, LOCK_EX) == 0)
+    if (fd >= 0 && lock_patiently(fd))
         return fd;
-    keys_complain("cannot lock the directory of %s: %s; name one that is "
-                  "there",
-                  path, strerror(errno));
+    if (fd >= 0 && errno == EWOULDBLOCK)
+        keys_complain("the directory of %s is locked by another process; "
+                      "find it with lslocks or fuser, end it, and try again",
+                      path);
+    else
+        keys_complain("cannot lock the directory of %s: %s; name one that is "
+                      "there",
+                      path, strerror(errno));
     if (fd >= 0)
         close(fd);
     return -1;
