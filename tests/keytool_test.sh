@@ -161,6 +161,44 @@ test_locked()
     gives unlocked 0 "" "$keys" rotate "$dir/held/keys"
 }
 
+# Strangers put a file or a link into a directory that they may write to.
+test_strangers()
+{
+    mkdir "$dir/open" "$dir/ours"
+    "$keys" init "$dir/ours/keys"
+    cp "$dir/ours/keys" "$dir/first"
+    chmod 777 "$dir/open"
+    gives no-sticky 1 "chmod o-w" "$keys" init "$dir/open/keys"
+    chmod 1777 "$dir/open"
+    gives sticky 0 "" "$keys" init "$dir/open/keys"
+    gives sticky-again 0 "" "$keys" rotate "$dir/open/keys"
+    ln -s ../ours/keys "$dir/open/link"
+    gives our-link 0 "" "$keys" rotate "$dir/open/link"
+    holds our-link-followed [ "$(grep -c '^key' "$dir/ours/keys")" -eq 2 ]
+    cp "$dir/first" "$dir/ours/keys"
+    if [ "$(id -u)" -ne 0 ]; then
+        skip "strangers: only root can make files of others"
+        return
+    fi
+    chown -h nobody "$dir/open/keys" "$dir/open/link"
+    cp "$dir/open/keys" "$dir/second"
+    gives their-file 1 "belongs to user" "$keys" rotate "$dir/open/keys"
+    gives their-force 1 "belongs to user" "$keys" --force init \
+        "$dir/open/keys"
+    holds their-file-kept cmp -s "$dir/second" "$dir/open/keys"
+    gives their-link 1 "belongs to user" "$keys" --force init \
+        "$dir/open/link"
+    ln -s ../open/link "$dir/ours/link"
+    gives link-to-theirs 1 "open/link belongs to user" "$keys" --force init \
+        "$dir/ours/link"
+    holds their-link-kept cmp -s "$dir/first" "$dir/ours/keys"
+    chown nobody "$dir/ours/keys"
+    gives given-away 0 "" "$keys" rotate "$dir/ours/keys"
+    holds owner-kept [ "$(stat -c %U "$dir/ours/keys")" = nobody ]
+    chown nobody "$dir/ours"
+    gives their-directory 1 "belongs to user" "$keys" rotate "$dir/ours/keys"
+}
+
 test_show()
 {
     cat >"$dir/fixed" <<END
@@ -602,6 +640,7 @@ test_usage
 test_life_of_a_file
 test_rotations_at_once
 test_locked
+test_strangers
 test_show
 test_no_room
 test_closed_descriptors

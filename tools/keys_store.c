@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,8 @@ enum {
     /* the header, a service, and lines of at most 4 + 4 + 2 * 14 + 520 */
     PRINT_MAX = 64 + 300 + DTLSL__KEYFILE_KEYS * 600,
     LOCK_WAIT_MS = 10000,
-    LOCK_PAUSE_MS = 20
+    LOCK_PAUSE_MS = 20,
+    LINKS_MAX = 40
 };
 
 int
@@ -146,57 +148,161 @@ write_all(int fd, const uint8_t *text, size_t len)
     return 1;
 }
 
-/* What to rename onto: a symbolic link stays, and what it leads to is
- * replaced. */
-static int
-find_place(const char *path, char place[PATH_MAX], char why[KEYS_WHY_MAX])
-{
-    struct stat st;
+/* What to rename onto, and what is there. */
+typedef struct place {
+    char path[PATH_MAX];
+    int is_there;
+    struct stat st; /* of the file itself, not of what a link leads to */
+} place;
 
-    if (realpath(path, place) != NULL)
+static int refuse(char why[KEYS_WHY_MAX], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int
+refuse(char why[KEYS_WHY_MAX], const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, KEYS_WHY_MAX, format, args);
+    va_end(args);
+    return 0;
+}
+
+static int
+refuse_to_replace(char why[KEYS_WHY_MAX], const char *path, int cause)
+{
+    return refuse(why,
+                  "cannot replace %s: %s; look at its directory and owner. "
+                  "What was there stays",
+                  path, strerror(cause));
+}
+
+/* Up to and without the last slash. */
+static void
+name_directory(const char *path, char directory[PATH_MAX])
+{
+    char *slash;
+
+    snprintf(directory, PATH_MAX, "%s", path);
+    slash = strrchr(directory, '/');
+    if (slash == NULL)
+        snprintf(directory, PATH_MAX, ".");
+    else
+        slash[slash == directory] = '\0';
+}
+
+static int
+open_directory(const char *path)
+{
+    char directory[PATH_MAX];
+
+    name_directory(path, directory);
+    return open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int
+is_trusted(uid_t owner)
+{
+    return owner == 0 || owner == geteuid();
+}
+
+/* Whether nobody else can have put there what is there. */
+static int
+is_ours_alone(const struct stat *directory)
+{
+    return is_trusted(directory->st_uid) &&
+           !(directory->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* Others must not choose who gets the secrets, or what is overwritten. */
+static int
+vet(place *at, char why[KEYS_WHY_MAX])
+{
+    char name[PATH_MAX];
+    struct stat directory;
+
+    name_directory(at->path, name);
+    if (stat(name, &directory) != 0)
+        return refuse_to_replace(why, at->path, errno);
+    if ((directory.st_mode & S_IWOTH) && !(directory.st_mode & S_ISVTX))
+        return refuse(why,
+                      "everybody may write to %s, the directory of %s; chmod "
+                      "o-w it, or make a directory in it",
+                      name, at->path);
+    at->is_there = lstat(at->path, &at->st) == 0;
+    if (!at->is_there)
+        return errno == ENOENT || refuse_to_replace(why, at->path, errno);
+    if (is_trusted(at->st.st_uid) || is_ours_alone(&directory))
         return 1;
-    if (errno == ENOENT && lstat(path, &st) != 0 &&
-        (size_t)snprintf(place, PATH_MAX, "%s", path) < PATH_MAX)
-        return 1;
-    snprintf(why, KEYS_WHY_MAX,
-             "%s leads nowhere: %s; remove the link, or mend it", path,
-             strerror(errno));
+    return refuse(why,
+                  "%s belongs to user %u, and others may write to its "
+                  "directory; run this as that user, or see what it is and "
+                  "chown -h it to root",
+                  at->path, (unsigned)at->st.st_uid);
+}
+
+/* From a link to what it names; 0 with errno. */
+static int
+follow(place *at)
+{
+    char directory[PATH_MAX], target[PATH_MAX];
+    ssize_t n = readlink(at->path, target, sizeof(target));
+    int len;
+
+    if (n < 0)
+        return 0;
+    name_directory(at->path, directory);
+    if (target[0] == '/')
+        len = snprintf(at->path, PATH_MAX, "%.*s", (int)n, target);
+    else
+        len =
+            snprintf(at->path, PATH_MAX, "%s/%.*s", directory, (int)n, target);
+    errno = ENAMETOOLONG;
+    return len < PATH_MAX;
+}
+
+/* A symbolic link stays, and what it leads to is replaced. */
+static int
+find_place(const char *path, place *at, char why[KEYS_WHY_MAX])
+{
+    int links = 0;
+
+    if (snprintf(at->path, PATH_MAX, "%s", path) >= PATH_MAX)
+        return refuse_to_replace(why, path, ENAMETOOLONG);
+    while (vet(at, why)) {
+        if (at->is_there && !S_ISLNK(at->st.st_mode))
+            return 1;
+        if (!at->is_there && links == 0)
+            return 1;
+        errno = at->is_there ? ELOOP : ENOENT;
+        if (!at->is_there || links++ == LINKS_MAX || !follow(at))
+            return refuse(why,
+                          "%s leads nowhere: %s; remove the link, or mend it",
+                          path, strerror(errno));
+    }
     return 0;
 }
 
 /* A file that was there keeps its owner and what the group may read. Without
  * its owner it could be out of the nodes' reach. */
 static int
-take_over(int fd, const char *place)
+take_over(int fd, const place *at)
 {
-    struct stat st, fresh;
+    struct stat fresh;
 
-    if (stat(place, &st) != 0)
-        return errno == ENOENT;
-    if (!S_ISREG(st.st_mode)) {
+    if (!at->is_there)
+        return 1;
+    if (!S_ISREG(at->st.st_mode)) {
         errno = EINVAL;
         return 0;
     }
     if (fstat(fd, &fresh) != 0)
         return 0;
-    if ((st.st_uid != fresh.st_uid || st.st_gid != fresh.st_gid) &&
-        fchown(fd, st.st_uid, st.st_gid) != 0)
+    if ((at->st.st_uid != fresh.st_uid || at->st.st_gid != fresh.st_gid) &&
+        fchown(fd, at->st.st_uid, at->st.st_gid) != 0)
         return 0;
-    return fchmod(fd, S_IRUSR | S_IWUSR | (st.st_mode & S_IRGRP)) == 0;
-}
-
-static int
-open_directory(const char *path)
-{
-    char copy[PATH_MAX];
-    char *slash;
-
-    snprintf(copy, sizeof(copy), "%s", path);
-    slash = strrchr(copy, '/');
-    if (slash == NULL)
-        return open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    slash[slash == copy] = '\0';
-    return open(copy, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fchmod(fd, S_IRUSR | S_IWUSR | (at->st.st_mode & S_IRGRP)) == 0;
 }
 
 /* The rename itself must survive a crash, too. */
@@ -211,14 +317,14 @@ sync_directory(const char *path)
     }
 }
 
-/* Writes a file of mode 0600 beside 'place' and renames it; errno. */
+/* Writes a file of mode 0600 beside the place and renames it; errno. */
 static int
-write_beside(const char *place, const uint8_t *text, size_t len)
+write_beside(const place *at, const uint8_t *text, size_t len)
 {
     char fresh[PATH_MAX];
     int fd, ok, cause;
 
-    if ((size_t)snprintf(fresh, sizeof(fresh), "%s.XXXXXX", place) >=
+    if ((size_t)snprintf(fresh, sizeof(fresh), "%s.XXXXXX", at->path) >=
         sizeof(fresh)) {
         errno = ENAMETOOLONG;
         return 0;
@@ -226,11 +332,11 @@ write_beside(const char *place, const uint8_t *text, size_t len)
     fd = mkostemp(fresh, O_CLOEXEC);
     if (fd < 0)
         return 0;
-    ok = take_over(fd, place) && write_all(fd, text, len) && fsync(fd) == 0;
+    ok = take_over(fd, at) && write_all(fd, text, len) && fsync(fd) == 0;
     cause = errno;
     close(fd);
     if (ok) {
-        ok = rename(fresh, place) == 0;
+        ok = rename(fresh, at->path) == 0;
         cause = errno;
     }
     if (!ok)
@@ -244,31 +350,26 @@ int
 keys_replace(const char *path, const uint8_t *text, size_t len,
              char why[KEYS_WHY_MAX])
 {
-    char place[PATH_MAX];
-    struct stat old = {0};
+    place at;
     sigset_t all, before;
     int ok, cause;
 
-    if (!find_place(path, place, why))
+    if (!find_place(path, &at, why))
         return KEYS_FAILED;
-    stat(place, &old);
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before);
-    ok = write_beside(place, text, len);
+    ok = write_beside(&at, text, len);
     cause = errno;
     sigprocmask(SIG_SETMASK, &before, NULL);
     if (!ok) {
-        snprintf(why, KEYS_WHY_MAX,
-                 "cannot replace %s: %s; look at its directory and owner. "
-                 "What was there stays",
-                 place, strerror(cause));
+        refuse_to_replace(why, at.path, cause);
         return KEYS_FAILED;
     }
-    sync_directory(place);
-    if (old.st_mode & S_IRWXO)
+    sync_directory(at.path);
+    if (at.is_there && at.st.st_mode & S_IRWXO)
         keys_complain("%s was open to everybody (mode %04o); the new one is "
                       "not",
-                      place, (unsigned)old.st_mode & 07777);
+                      at.path, (unsigned)at.st.st_mode & 07777);
     return KEYS_GOOD;
 }
 
