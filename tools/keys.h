@@ -57,8 +57,8 @@ int keys_load(const char *path, dtlsl__keyfile *file, uint32_t *mode);
 /* Writes bytes beside the file, or beside what a symbolic link leads to, and
  * renames them into place. Others never get access; the owner and what the
  * group may read stay as they were. What others can have put there is refused:
- * a link, or a file, of neither root's nor ours. KEYS_GOOD, or KEYS_FAILED with a text in
- * 'why': the caller knows whether it was told before. */
+ * a link, or a file, of neither root's nor ours. KEYS_GOOD, or KEYS_FAILED
+ * with a text in 'why': the caller knows whether it was told before. */
 int keys_replace(const char *path, const uint8_t *text, size_t len,
                  char why[KEYS_WHY_MAX]);
 /* A file as text, to be cleansed and freed; NULL without memory. */

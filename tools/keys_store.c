@@ -350,7 +350,7 @@ int
 keys_replace(const char *path, const uint8_t *text, size_t len,
              char why[KEYS_WHY_MAX])
 {
-    place at;
+    place at = {.is_there = 0};
     sigset_t all, before;
     int ok, cause;
 
