@@ -285,8 +285,6 @@ find_loaded(const struct stat *st)
     return NULL;
 }
 
-/* glibc knows an object by the name that it was given, here a descriptor's
- * number: where somebody closed that descriptor it may be another file's. */
 static int
 is_of_another(const void *handle)
 {
@@ -312,6 +310,27 @@ map_file(const char *path, int fd, const struct stat *st)
         now.st_ino != st->st_ino)
         return NULL;
     return dlopen(path, flags);
+}
+
+/* glibc knows an object by the name that it was given, here a descriptor's
+ * number: where somebody closed that descriptor it is another file's. Then the
+ * file gets another number. */
+static void *
+map_alone(const char *path, int *fd, const struct stat *st)
+{
+    void *handle = map_file(path, *fd, st);
+
+    while (handle != NULL && is_of_another(handle)) {
+        int next = fcntl(*fd, F_DUPFD_CLOEXEC, *fd + 1);
+
+        dlclose(handle);
+        if (next < 0)
+            return NULL;
+        close(*fd);
+        *fd = next;
+        handle = map_file(path, *fd, st);
+    }
+    return handle;
 }
 
 static void
@@ -356,7 +375,7 @@ load_new(loaded **out, const char *path, int fd, const struct stat *st,
                     path, (long long)st->st_size);
     }
     dlerror();
-    handle = map_file(path, fd, st);
+    handle = map_alone(path, &fd, st);
     if (handle == NULL) {
         why = dlerror();
         fail(err, err_len, DTLSL_ERR_PLUGIN,
@@ -366,16 +385,6 @@ load_new(loaded **out, const char *path, int fd, const struct stat *st,
         close(fd);
         free(l);
         return DTLSL_ERR_PLUGIN;
-    }
-    if (is_of_another(handle)) {
-        dlclose(handle);
-        close(fd);
-        free(l);
-        return fail(err, err_len, DTLSL_ERR_PLUGIN,
-                    "plugin %s cannot be told from one that was loaded "
-                    "before, as its descriptor was closed; leave the "
-                    "library's descriptors open, or load plugins before",
-                    path);
     }
     l->device = st->st_dev;
     l->inode = st->st_ino;

@@ -172,9 +172,8 @@ START_TEST(a_closed_descriptor_gives_nobody_the_wrong_table)
     for (int fd = 3; fd < 256; fd++)
         if (fstat(fd, &st) == 0 && st.st_ino == good.st_ino)
             close(fd);
-    ck_assert_int_eq(load(&b, "open"), DTLSL_ERR_PLUGIN);
-    ck_assert_ptr_nonnull(strstr(err, "descriptor"));
-    ck_assert_ptr_null(b);
+    ck_assert_int_eq(load(&b, "open"), DTLSL_OK);
+    ck_assert_str_eq(b->name, "open");
     clean("good");
     clean("open");
     rmdir(dir);
