@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum {
     STALE_BURST = 100,
@@ -132,21 +133,40 @@ dtlsl__base_options(dtlsl__base *base, const dtlsl_cookie_option *options,
 
 /* ---- life ---- */
 
+/* In whole pages. */
+static size_t
+round_up(size_t size)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    return (size + page - 1) / page * page;
+}
+
 /* Secrets stay out of core dumps and, where the limits allow it, out of swap.
- */
+ * From malloc, so that leak checkers see what the state points to. */
 static void *
 take_pages(size_t size)
 {
-    void *pages = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *pages;
 
-    if (pages == MAP_FAILED)
+    if (posix_memalign(&pages, round_up(1), round_up(size)) != 0)
         return NULL;
+    memset(pages, 0, round_up(size));
 #ifdef MADV_DONTDUMP
-    (void)madvise(pages, size, MADV_DONTDUMP);
+    (void)madvise(pages, round_up(size), MADV_DONTDUMP);
 #endif
-    (void)mlock(pages, size);
+    (void)mlock(pages, round_up(size));
     return pages;
+}
+
+static void
+give_back(void *pages, size_t size)
+{
+    (void)munlock(pages, round_up(size));
+#ifdef MADV_DODUMP
+    (void)madvise(pages, round_up(size), MADV_DODUMP);
+#endif
+    free(pages);
 }
 
 void *
@@ -182,7 +202,7 @@ void
 dtlsl__base_free(dtlsl__base *base, size_t size)
 {
     base->host->cleanse(base, size);
-    (void)munmap(base, size);
+    give_back(base, size);
 }
 
 /* ---- packet path ---- */
