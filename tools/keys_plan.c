@@ -67,13 +67,10 @@ static void
 bridge_gaps(dtlsl__keyfile *file)
 {
     for (uint32_t i = 0; i < file->n_keys; i++) {
-        dtlsl__keyfile_key *key = &file->key[i];
-        const dtlsl__keyfile_key *next = next_behind(file, key->retire_s);
-        int overdue;
+        uint64_t until = dtlsl__keyfile_mints_until(file, &file->key[i]);
 
-        if (next != NULL &&
-            dtlsl__keyfile_mints(file, key->retire_s, &overdue) == key)
-            key->retire_s = next->activate_s;
+        if (until != DTLSL__KEYFILE_NEVER)
+            file->key[i].retire_s = until;
     }
 }
 
