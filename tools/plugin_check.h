@@ -56,8 +56,9 @@ typedef struct check_setup {
 typedef struct kit {
     const check_setup *setup;
     check_report *report;
-    dtlsl__chain *chain; /* mints by "hmac"; its host is the plugin's, too */
-    const dtlsl_cookie_host *host;
+    dtlsl__chain *chain; /* mints by "hmac" */
+    dtlsl__host lent;
+    const dtlsl_cookie_host *host;     /* of 'lent', or a check's own */
     const dtlsl_cookie_plugin *plugin; /* its table, copied */
     dtlsl_cookie_plugin table;
     void *state;

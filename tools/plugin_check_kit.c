@@ -203,82 +203,20 @@ count_line(void *ctx, int32_t level, const char *text)
 
 /* ---- the host ---- */
 
-/* A strategy of this program's own, which is there to be lent the library's
- * host table; 'user' is the kit. */
-static int32_t
-lender_open(const dtlsl_cookie_host *host, void *user,
-            const dtlsl_cookie_option *options, size_t n_options, void **state,
-            char *err, size_t err_len)
-{
-    kit *k = user;
-
-    (void)options;
-    (void)n_options;
-    (void)err;
-    (void)err_len;
-    k->host = host;
-    *state = k;
-    return DTLSL_OK;
-}
-
-static void
-lender_close(void *state)
-{
-    (void)state;
-}
-
-static int32_t
-lender_mint(void *state, const dtlsl_cookie_input *in, uint8_t *cookie,
-            size_t cap)
-{
-    (void)state;
-    (void)in;
-    (void)cookie;
-    (void)cap;
-    return DTLSL_COOKIE_NOTREADY;
-}
-
-static int32_t
-lender_verify(void *state, const dtlsl_cookie_input *in, const uint8_t *cookie,
-              size_t len, dtlsl_cookie_result *out)
-{
-    (void)state;
-    (void)in;
-    (void)cookie;
-    (void)len;
-    (void)out;
-    return DTLSL_COOKIE_MALFORMED;
-}
-
-static const dtlsl_cookie_plugin lender = {
-    .size = sizeof(lender),
-    .abi = DTLSL_COOKIE_ABI,
-    .name = "lender",
-    .max_cookie_len = 1,
-    .open = lender_open,
-    .close = lender_close,
-    .mint = lender_mint,
-    .verify = lender_verify,
-};
-
 static void
 make_host(kit *k)
 {
     static uint8_t secret[DTLSL_COOKIE_SECRET_LEN];
-    static dtlsl__strategy own = {.plugin = &lender};
-    dtlsl__chain_options options = {.spec = "hmac,lender",
-                                    .strategies = &own,
-                                    .n_strategies = 1,
-                                    .default_secret = secret,
-                                    .log = count_line,
-                                    .log_ctx = k};
+    dtlsl__chain_options options = {.spec = "hmac", .default_secret = secret};
     char err[512];
 
-    own.user = k;
     kit_fill(k, secret, sizeof(secret));
-    if (dtlsl__chain_new(&k->chain, &options, &k->now, err, sizeof(err)) !=
-        DTLSL_OK)
+    if (dtlsl__host_init(&k->lent, secret, err, sizeof(err)) != DTLSL_OK ||
+        dtlsl__chain_new(&k->chain, &options, &k->now, err, sizeof(err)) !=
+            DTLSL_OK)
         kit_skip(k, "no host: %s", err);
+    dtlsl__host_set_log(&k->lent, count_line, k);
+    k->host = &k->lent.table;
 }
 
 int
