@@ -92,12 +92,6 @@ aead_option(dtlsl__base *base, const dtlsl_cookie_option *option, char *err,
     state *s = (state *)base;
     const char *key = option->key;
 
-    if (strcmp(key, "key-file") == 0)
-        return dtlsl__option_path(option, "the fleet's key file",
-                                  &s->keys.path, err, err_len);
-    if (strcmp(key, "skew-ms") == 0)
-        return dtlsl__option_number(option, 0, 300000, &base->skew_ms, err,
-                                    err_len);
     if (strcmp(key, "max-app-len") == 0)
         return dtlsl__option_number(option, 0, DTLSL_COOKIE_APP_MAX,
                                     &s->max_app_len, err, err_len);
@@ -105,7 +99,137 @@ aead_option(dtlsl__base *base, const dtlsl_cookie_option *option, char *err,
         return take_app(s, option->value, err, err_len);
     if (strcmp(key, "profile") == 0)
         return take_profile(s, option->value, err, err_len);
-    return DTLSL_ERR_OPTION;
+    return dtlsl__keyset_option(&s->keys, base, option, err, err_len);
+}
+
+/* ---- packet path ---- */
+
+static uint64_t
+clock_of(const state *s, const dtlsl_cookie_input *in)
+{
+    return s->keys.path != NULL ? in->unix_ms : in->mono_ms;
+}
+
+static size_t
+associated(uint8_t ad[DTLSL__MESSAGE_MAX], const state *s,
+           const uint8_t *header, const dtlsl_cookie_input *in)
+{
+    return dtlsl__schedule_message(ad, header, HEADER_LEN, in,
+                                   s->keys.path == NULL);
+}
+
+static int32_t
+aead_mint(dtlsl__base *base, const dtlsl_cookie_input *in, uint8_t *cookie,
+          size_t cap)
+{
+    state *s = (state *)base;
+    uint64_t now_ms = clock_of(s, in), epoch = now_ms / DTLSL__EPOCH_MS;
+    size_t len = FIXED_LEN + s->app_len, ad_len;
+    uint8_t plain[TIME_LEN + DTLSL_COOKIE_APP_MAX];
+    uint8_t ad[DTLSL__MESSAGE_MAX];
+    dtlsl__key *key = &s->own;
+    void *context;
+    int32_t status;
+
+    if (s->keys.path != NULL)
+        key = dtlsl__keyset_mints(&s->keys, &s->base, now_ms);
+    if (key == NULL)
+        return DTLSL_COOKIE_NOTREADY;
+    if (cap < len)
+        return DTLSL_ERR_SPACE;
+    context = dtlsl__key_context(key, &s->base, s->use, epoch);
+    if (context == NULL)
+        return DTLSL_ERR_NOMEM;
+    cookie[0] = s->fmt;
+    if (dtlsl__schedule_binds_tail(in, len, s->base.tail_budget))
+        cookie[0] |= DTLSL__FMT_TAIL;
+    cookie[1] = key->kid;
+    cookie[2] = (uint8_t)epoch;
+    dtlsl__cookie_put32(plain, (uint32_t)now_ms);
+    memcpy(plain + TIME_LEN, s->app, s->app_len);
+    ad_len = associated(ad, s, cookie, in);
+    status = dtlsl__seal(context, ad, ad_len, plain, TIME_LEN + s->app_len,
+                         cookie + HEADER_LEN);
+    return status < 0 ? status : (int32_t)len;
+}
+
+/* The context that may have sealed a cookie with that byte of its epoch: of an
+ * epoch that is in the window, or, on a budget, of another that has its key
+ * here, so that a cookie out of its window can be told as such. */
+static void *
+find_context(state *s, dtlsl__key *key, uint8_t low, uint64_t now_ms,
+             uint64_t mono_ms, uint64_t *epoch)
+{
+    uint64_t first = now_ms > s->base.lifetime_ms
+                         ? (now_ms - s->base.lifetime_ms) / DTLSL__EPOCH_MS
+                         : 0;
+    uint64_t last = (now_ms + s->base.skew_ms) / DTLSL__EPOCH_MS;
+
+    for (*epoch = first; *epoch <= last; ++*epoch)
+        if ((uint8_t)*epoch == low)
+            return dtlsl__key_context(key, &s->base, s->use, *epoch);
+    for (int i = 0; i < 2; i++) {
+        *epoch = key->slot[i].epoch;
+        if (key->slot[i].context != NULL && (uint8_t)*epoch == low)
+            return dtlsl__base_take_stale(&s->base, mono_ms)
+                       ? key->slot[i].context
+                       : NULL;
+    }
+    return NULL;
+}
+
+/* A genuine cookie: is it in its window? */
+static int32_t
+judge_opened(state *s, const uint8_t *plain, size_t app_len, uint64_t epoch,
+             uint64_t now_ms, dtlsl_cookie_result *out)
+{
+    int64_t delta = (int32_t)((uint32_t)now_ms - dtlsl__cookie_get32(plain));
+
+    if (delta > 0 && (uint64_t)delta > now_ms)
+        return DTLSL_COOKIE_MISMATCH;
+    if ((now_ms - (uint64_t)delta) / DTLSL__EPOCH_MS != epoch)
+        return DTLSL_COOKIE_MISMATCH;
+    if (!dtlsl__base_in_window(&s->base, delta, now_ms))
+        return delta > 0 ? DTLSL_COOKIE_EXPIRED : DTLSL_COOKIE_FUTURE;
+    dtlsl__base_accept(&s->base, delta, out);
+    out->app_len = (uint32_t)app_len;
+    memcpy(out->app, plain + TIME_LEN, app_len);
+    return DTLSL_COOKIE_VALID;
+}
+
+static int32_t
+aead_verify(dtlsl__base *base, const dtlsl_cookie_input *in,
+            const uint8_t *cookie, size_t len, dtlsl_cookie_result *out)
+{
+    state *s = (state *)base;
+    uint64_t now_ms = clock_of(s, in), epoch;
+    uint8_t plain[TIME_LEN + DTLSL_COOKIE_APP_MAX];
+    uint8_t ad[DTLSL__MESSAGE_MAX];
+    dtlsl__key *key = &s->own;
+    size_t ad_len;
+    void *context;
+    int32_t status;
+
+    if (len < FIXED_LEN || (cookie[0] & 0xf0) != s->fmt ||
+        (cookie[0] & DTLSL__FMT_RESERVED))
+        return DTLSL_COOKIE_MALFORMED;
+    if (s->keys.path != NULL)
+        key = dtlsl__keyset_verifies(&s->keys, &s->base, cookie[1], now_ms);
+    if (key == NULL || key->kid != cookie[1])
+        return DTLSL_COOKIE_UNKNOWN_KEY;
+    if (!dtlsl__base_has_inputs(in, cookie[0]))
+        return DTLSL_COOKIE_NEED_MORE;
+    context = find_context(s, key, cookie[2], now_ms, in->mono_ms, &epoch);
+    if (context == NULL)
+        return DTLSL_COOKIE_MISMATCH;
+    ad_len = associated(ad, s, cookie, in);
+    status = dtlsl__unseal(context, ad, ad_len, cookie + HEADER_LEN,
+                           len - HEADER_LEN - DTLSL__SEAL_TAG, plain);
+    if (status < 0)
+        return status;
+    if (status == 0)
+        return DTLSL_COOKIE_MISMATCH;
+    return judge_opened(s, plain, len - FIXED_LEN, epoch, now_ms, out);
 }
 
 static const dtlsl__kind kind = {
@@ -113,6 +237,8 @@ static const dtlsl__kind kind = {
     .option_names = "key-file, skew-ms, max-app-len, app, profile, ",
     .own_counts = dtlsl__keyset_counts,
     .option = aead_option,
+    .mint = aead_mint,
+    .verify = aead_verify,
 };
 
 /* ---- open and close ---- */
@@ -237,157 +363,6 @@ aead_tick(void *opaque, uint64_t mono_ms, uint64_t unix_ms,
     *next_mono_ms = dtlsl__key_prepare_next(mono_ms);
 }
 
-/* ---- packet path ---- */
-
-static uint64_t
-clock_of(const state *s, const dtlsl_cookie_input *in)
-{
-    return s->keys.path != NULL ? in->unix_ms : in->mono_ms;
-}
-
-static size_t
-associated(uint8_t ad[DTLSL__MESSAGE_MAX], const state *s,
-           const uint8_t *header, const dtlsl_cookie_input *in)
-{
-    return dtlsl__schedule_message(ad, header, HEADER_LEN, in,
-                                   s->keys.path == NULL);
-}
-
-static int32_t
-mint(state *s, const dtlsl_cookie_input *in, uint8_t *cookie, size_t cap)
-{
-    uint64_t now_ms = clock_of(s, in), epoch = now_ms / DTLSL__EPOCH_MS;
-    size_t len = FIXED_LEN + s->app_len, ad_len;
-    uint8_t plain[TIME_LEN + DTLSL_COOKIE_APP_MAX];
-    uint8_t ad[DTLSL__MESSAGE_MAX];
-    dtlsl__key *key = &s->own;
-    void *context;
-    int32_t status;
-
-    if (s->keys.path != NULL)
-        key = dtlsl__keyset_mints(&s->keys, &s->base, now_ms);
-    if (key == NULL)
-        return DTLSL_COOKIE_NOTREADY;
-    if (cap < len)
-        return DTLSL_ERR_SPACE;
-    context = dtlsl__key_context(key, &s->base, s->use, epoch);
-    if (context == NULL)
-        return DTLSL_ERR_NOMEM;
-    cookie[0] = s->fmt;
-    if (dtlsl__schedule_binds_tail(in, len, s->base.tail_budget))
-        cookie[0] |= DTLSL__FMT_TAIL;
-    cookie[1] = key->kid;
-    cookie[2] = (uint8_t)epoch;
-    dtlsl__cookie_put32(plain, (uint32_t)now_ms);
-    memcpy(plain + TIME_LEN, s->app, s->app_len);
-    ad_len = associated(ad, s, cookie, in);
-    status = dtlsl__seal(context, ad, ad_len, plain, TIME_LEN + s->app_len,
-                         cookie + HEADER_LEN);
-    return status < 0 ? status : (int32_t)len;
-}
-
-static int32_t
-aead_mint(void *opaque, const dtlsl_cookie_input *in, uint8_t *cookie,
-          size_t cap)
-{
-    state *s = opaque;
-    int32_t status = dtlsl__schedule_check(in);
-
-    if (status == DTLSL_OK)
-        status = mint(s, in, cookie, cap);
-    return dtlsl__base_minted(&s->base, status);
-}
-
-/* The context that may have sealed a cookie with that byte of its epoch: of an
- * epoch that is in the window, or, on a budget, of another that has its key
- * here, so that a cookie out of its window can be told as such. */
-static void *
-find_context(state *s, dtlsl__key *key, uint8_t low, uint64_t now_ms,
-             uint64_t mono_ms, uint64_t *epoch)
-{
-    uint64_t first = now_ms > s->base.lifetime_ms
-                         ? (now_ms - s->base.lifetime_ms) / DTLSL__EPOCH_MS
-                         : 0;
-    uint64_t last = (now_ms + s->base.skew_ms) / DTLSL__EPOCH_MS;
-
-    for (*epoch = first; *epoch <= last; ++*epoch)
-        if ((uint8_t)*epoch == low)
-            return dtlsl__key_context(key, &s->base, s->use, *epoch);
-    for (int i = 0; i < 2; i++) {
-        *epoch = key->slot[i].epoch;
-        if (key->slot[i].context != NULL && (uint8_t)*epoch == low)
-            return dtlsl__base_take_stale(&s->base, mono_ms)
-                       ? key->slot[i].context
-                       : NULL;
-    }
-    return NULL;
-}
-
-/* A genuine cookie: is it in its window? */
-static int32_t
-judge_opened(state *s, const uint8_t *plain, size_t app_len, uint64_t epoch,
-             uint64_t now_ms, dtlsl_cookie_result *out)
-{
-    int64_t delta = (int32_t)((uint32_t)now_ms - dtlsl__cookie_get32(plain));
-
-    if (delta > 0 && (uint64_t)delta > now_ms)
-        return DTLSL_COOKIE_MISMATCH;
-    if ((now_ms - (uint64_t)delta) / DTLSL__EPOCH_MS != epoch)
-        return DTLSL_COOKIE_MISMATCH;
-    if (!dtlsl__base_in_window(&s->base, delta, now_ms))
-        return delta > 0 ? DTLSL_COOKIE_EXPIRED : DTLSL_COOKIE_FUTURE;
-    dtlsl__base_accept(&s->base, delta, out);
-    out->app_len = (uint32_t)app_len;
-    memcpy(out->app, plain + TIME_LEN, app_len);
-    return DTLSL_COOKIE_VALID;
-}
-
-static int32_t
-verify(state *s, const dtlsl_cookie_input *in, const uint8_t *cookie,
-       size_t len, dtlsl_cookie_result *out)
-{
-    uint64_t now_ms = clock_of(s, in), epoch;
-    uint8_t plain[TIME_LEN + DTLSL_COOKIE_APP_MAX];
-    uint8_t ad[DTLSL__MESSAGE_MAX];
-    dtlsl__key *key = &s->own;
-    size_t ad_len;
-    void *context;
-    int32_t status;
-
-    if (len < FIXED_LEN || (cookie[0] & 0xf0) != s->fmt ||
-        (cookie[0] & DTLSL__FMT_RESERVED))
-        return DTLSL_COOKIE_MALFORMED;
-    if (s->keys.path != NULL)
-        key = dtlsl__keyset_verifies(&s->keys, &s->base, cookie[1], now_ms);
-    if (key == NULL || key->kid != cookie[1])
-        return DTLSL_COOKIE_UNKNOWN_KEY;
-    if (!dtlsl__base_has_inputs(in, cookie[0]))
-        return DTLSL_COOKIE_NEED_MORE;
-    context = find_context(s, key, cookie[2], now_ms, in->mono_ms, &epoch);
-    if (context == NULL)
-        return DTLSL_COOKIE_MISMATCH;
-    ad_len = associated(ad, s, cookie, in);
-    status = dtlsl__unseal(context, ad, ad_len, cookie + HEADER_LEN,
-                           len - HEADER_LEN - DTLSL__SEAL_TAG, plain);
-    if (status < 0)
-        return status;
-    if (status == 0)
-        return DTLSL_COOKIE_MISMATCH;
-    return judge_opened(s, plain, len - FIXED_LEN, epoch, now_ms, out);
-}
-
-static int32_t
-aead_verify(void *opaque, const dtlsl_cookie_input *in, const uint8_t *cookie,
-            size_t len, dtlsl_cookie_result *out)
-{
-    state *s = opaque;
-    int32_t status = dtlsl__schedule_check(in);
-
-    if (status == DTLSL_OK)
-        status = verify(s, in, cookie, len, out);
-    return dtlsl__base_verified(&s->base, status);
-}
-
 static const dtlsl_cookie_plugin table = {
     .size = sizeof(table),
     .abi = DTLSL_COOKIE_ABI,
@@ -395,19 +370,14 @@ static const dtlsl_cookie_plugin table = {
     .max_cookie_len = FIXED_LEN + DTLSL_COOKIE_APP_MAX,
     .open = aead_open,
     .close = aead_close,
-    .mint = aead_mint,
-    .verify = aead_verify,
+    .mint = dtlsl__base_mint,
+    .verify = dtlsl__base_verify,
     .tick = aead_tick,
     .counter = dtlsl__base_counter,
 };
 
-#ifdef DTLSL_COOKIE_MODULE
-const dtlsl_cookie_plugin *
-dtlsl_cookie_plugin_v1(void)
-#else
 const dtlsl_cookie_plugin *
 dtlsl__cookie_aead(void)
-#endif
 {
     return &table;
 }

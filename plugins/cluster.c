@@ -40,15 +40,66 @@ cluster_option(dtlsl__base *base, const dtlsl_cookie_option *option, char *err,
 {
     state *s = (state *)base;
 
-    if (strcmp(option->key, "key-file") == 0)
-        return dtlsl__option_path(option, "the fleet's key file",
-                                  &s->keys.path, err, err_len);
-    if (strcmp(option->key, "skew-ms") == 0)
-        return dtlsl__option_number(option, 0, 300000, &base->skew_ms, err,
-                                    err_len);
     if (strcmp(option->key, "node") == 0)
         return dtlsl__option_number(option, 0, 65535, &s->node, err, err_len);
-    return DTLSL_ERR_OPTION;
+    return dtlsl__keyset_option(&s->keys, base, option, err, err_len);
+}
+
+/* ---- packet path ---- */
+
+static int32_t
+cluster_mint(dtlsl__base *base, const dtlsl_cookie_input *in, uint8_t *cookie,
+             size_t cap)
+{
+    state *s = (state *)base;
+    dtlsl__key *key = dtlsl__keyset_mints(&s->keys, &s->base, in->unix_ms);
+
+    if (key == NULL)
+        return DTLSL_COOKIE_NOTREADY;
+    if (cap < COOKIE_LEN)
+        return DTLSL_ERR_SPACE;
+    cookie[6] = (uint8_t)(s->node >> 8);
+    cookie[7] = (uint8_t)s->node;
+    return dtlsl__tagged_mint(&form, &s->base, key, in, in->unix_ms, cookie,
+                              cap);
+}
+
+/* A client may come late by itself; that much later a clock is wrong. */
+static int
+is_no_slow_client(const state *s, int64_t delta)
+{
+    return delta > (int64_t)s->base.lifetime_ms + s->base.skew_ms;
+}
+
+static int32_t
+cluster_verify(dtlsl__base *base, const dtlsl_cookie_input *in,
+               const uint8_t *cookie, size_t len, dtlsl_cookie_result *out)
+{
+    state *s = (state *)base;
+    int32_t status;
+    int64_t delta;
+    uint16_t node;
+    dtlsl__key *key;
+
+    if (!dtlsl__tagged_has_form(&form, cookie, len))
+        return DTLSL_COOKIE_MALFORMED;
+    key = dtlsl__keyset_verifies(&s->keys, &s->base, cookie[1], in->unix_ms);
+    if (key == NULL)
+        return DTLSL_COOKIE_UNKNOWN_KEY;
+    status = dtlsl__tagged_judge(&form, &s->base, key, in, in->unix_ms, cookie,
+                                 &delta);
+    node = (uint16_t)(cookie[6] << 8 | cookie[7]);
+    if (status == DTLSL_COOKIE_VALID) {
+        dtlsl__base_accept(&s->base, delta, out);
+        out->node = node;
+    } else if (status == DTLSL_COOKIE_FUTURE ||
+               (status == DTLSL_COOKIE_EXPIRED &&
+                is_no_slow_client(s, delta))) {
+        s->wrong.cookies++;
+        s->wrong.node = node;
+        s->wrong.delta = delta;
+    }
+    return status;
 }
 
 static const dtlsl__kind kind = {
@@ -56,6 +107,8 @@ static const dtlsl__kind kind = {
     .option_names = "key-file, skew-ms, node, ",
     .own_counts = dtlsl__keyset_counts,
     .option = cluster_option,
+    .mint = cluster_mint,
+    .verify = cluster_verify,
 };
 
 static void
@@ -129,82 +182,6 @@ cluster_tick(void *opaque, uint64_t mono_ms, uint64_t unix_ms,
     *next_mono_ms = dtlsl__keyset_tick(&s->keys, &s->base, mono_ms, unix_ms);
 }
 
-static int32_t
-mint(state *s, const dtlsl_cookie_input *in, uint8_t *cookie, size_t cap)
-{
-    dtlsl__key *key = dtlsl__keyset_mints(&s->keys, &s->base, in->unix_ms);
-
-    if (key == NULL)
-        return DTLSL_COOKIE_NOTREADY;
-    if (cap < COOKIE_LEN)
-        return DTLSL_ERR_SPACE;
-    cookie[6] = (uint8_t)(s->node >> 8);
-    cookie[7] = (uint8_t)s->node;
-    return dtlsl__tagged_mint(&form, &s->base, key, in, in->unix_ms, cookie,
-                              cap);
-}
-
-static int32_t
-cluster_mint(void *opaque, const dtlsl_cookie_input *in, uint8_t *cookie,
-             size_t cap)
-{
-    state *s = opaque;
-    int32_t status = dtlsl__schedule_check(in);
-
-    if (status == DTLSL_OK)
-        status = mint(s, in, cookie, cap);
-    return dtlsl__base_minted(&s->base, status);
-}
-
-/* A client may come late by itself; that much later a clock is wrong. */
-static int
-is_no_slow_client(const state *s, int64_t delta)
-{
-    return delta > (int64_t)s->base.lifetime_ms + s->base.skew_ms;
-}
-
-static int32_t
-verify(state *s, const dtlsl_cookie_input *in, const uint8_t *cookie,
-       size_t len, dtlsl_cookie_result *out)
-{
-    int32_t status;
-    int64_t delta;
-    uint16_t node;
-    dtlsl__key *key;
-
-    if (!dtlsl__tagged_has_form(&form, cookie, len))
-        return DTLSL_COOKIE_MALFORMED;
-    key = dtlsl__keyset_verifies(&s->keys, &s->base, cookie[1], in->unix_ms);
-    if (key == NULL)
-        return DTLSL_COOKIE_UNKNOWN_KEY;
-    status = dtlsl__tagged_judge(&form, &s->base, key, in, in->unix_ms, cookie,
-                                 &delta);
-    node = (uint16_t)(cookie[6] << 8 | cookie[7]);
-    if (status == DTLSL_COOKIE_VALID) {
-        dtlsl__base_accept(&s->base, delta, out);
-        out->node = node;
-    } else if (status == DTLSL_COOKIE_FUTURE ||
-               (status == DTLSL_COOKIE_EXPIRED &&
-                is_no_slow_client(s, delta))) {
-        s->wrong.cookies++;
-        s->wrong.node = node;
-        s->wrong.delta = delta;
-    }
-    return status;
-}
-
-static int32_t
-cluster_verify(void *opaque, const dtlsl_cookie_input *in,
-               const uint8_t *cookie, size_t len, dtlsl_cookie_result *out)
-{
-    state *s = opaque;
-    int32_t status = dtlsl__schedule_check(in);
-
-    if (status == DTLSL_OK)
-        status = verify(s, in, cookie, len, out);
-    return dtlsl__base_verified(&s->base, status);
-}
-
 static const dtlsl_cookie_plugin table = {
     .size = sizeof(table),
     .abi = DTLSL_COOKIE_ABI,
@@ -212,19 +189,14 @@ static const dtlsl_cookie_plugin table = {
     .max_cookie_len = COOKIE_LEN,
     .open = cluster_open,
     .close = cluster_close,
-    .mint = cluster_mint,
-    .verify = cluster_verify,
+    .mint = dtlsl__base_mint,
+    .verify = dtlsl__base_verify,
     .tick = cluster_tick,
     .counter = dtlsl__base_counter,
 };
 
-#ifdef DTLSL_COOKIE_MODULE
-const dtlsl_cookie_plugin *
-dtlsl_cookie_plugin_v1(void)
-#else
 const dtlsl_cookie_plugin *
 dtlsl__cookie_cluster(void)
-#endif
 {
     return &table;
 }

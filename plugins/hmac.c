@@ -65,11 +65,54 @@ hmac_option(dtlsl__base *base, const dtlsl_cookie_option *option, char *err,
 static const char *const own_counts[3] = {"secret_reloads",
                                           "secret_file_errors"};
 
+/* ---- packet path ---- */
+
+static int32_t
+hmac_mint(dtlsl__base *base, const dtlsl_cookie_input *in, uint8_t *cookie,
+          size_t cap)
+{
+    state *s = (state *)base;
+
+    return dtlsl__tagged_mint(&form, base, &s->key[0], in, in->mono_ms, cookie,
+                              cap);
+}
+
+/* Two secrets may share a kid: the more telling answer counts. */
+static int32_t
+hmac_verify(dtlsl__base *base, const dtlsl_cookie_input *in,
+            const uint8_t *cookie, size_t len, dtlsl_cookie_result *out)
+{
+    state *s = (state *)base;
+    int32_t best = DTLSL_COOKIE_UNKNOWN_KEY;
+    int64_t delta;
+
+    if (!dtlsl__tagged_has_form(&form, cookie, len))
+        return DTLSL_COOKIE_MALFORMED;
+    for (size_t i = 0; i < s->n_keys; i++) {
+        dtlsl__key *key = &s->key[i];
+        int32_t status;
+
+        if (key->kid != cookie[1] || in->mono_ms > key->retire_ms)
+            continue;
+        status = dtlsl__tagged_judge(&form, &s->base, key, in, in->mono_ms,
+                                     cookie, &delta);
+        if (status == DTLSL_COOKIE_VALID)
+            dtlsl__base_accept(&s->base, delta, out);
+        if (status == DTLSL_COOKIE_VALID || status < 0)
+            return status;
+        if (best == DTLSL_COOKIE_UNKNOWN_KEY || best == DTLSL_COOKIE_MISMATCH)
+            best = status;
+    }
+    return best;
+}
+
 static const dtlsl__kind kind = {
     .name = "hmac",
     .option_names = "secret-file, boot-id, ",
     .own_counts = own_counts,
     .option = hmac_option,
+    .mint = hmac_mint,
+    .verify = hmac_verify,
 };
 
 /* ---- secrets ---- */
@@ -297,61 +340,6 @@ hmac_open(const dtlsl_cookie_host *host, void *user,
     return DTLSL_OK;
 }
 
-/* ---- packet path ---- */
-
-static int32_t
-hmac_mint(void *opaque, const dtlsl_cookie_input *in, uint8_t *cookie,
-          size_t cap)
-{
-    state *s = opaque;
-    int32_t status = dtlsl__schedule_check(in);
-
-    if (status == DTLSL_OK)
-        status = dtlsl__tagged_mint(&form, &s->base, &s->key[0], in,
-                                    in->mono_ms, cookie, cap);
-    return dtlsl__base_minted(&s->base, status);
-}
-
-/* Two secrets may share a kid: the more telling answer counts. */
-static int32_t
-verify(state *s, const dtlsl_cookie_input *in, const uint8_t *cookie,
-       size_t len, dtlsl_cookie_result *out)
-{
-    int32_t best = DTLSL_COOKIE_UNKNOWN_KEY;
-    int64_t delta;
-
-    if (!dtlsl__tagged_has_form(&form, cookie, len))
-        return DTLSL_COOKIE_MALFORMED;
-    for (size_t i = 0; i < s->n_keys; i++) {
-        dtlsl__key *key = &s->key[i];
-        int32_t status;
-
-        if (key->kid != cookie[1] || in->mono_ms > key->retire_ms)
-            continue;
-        status = dtlsl__tagged_judge(&form, &s->base, key, in, in->mono_ms,
-                                     cookie, &delta);
-        if (status == DTLSL_COOKIE_VALID)
-            dtlsl__base_accept(&s->base, delta, out);
-        if (status == DTLSL_COOKIE_VALID || status < 0)
-            return status;
-        if (best == DTLSL_COOKIE_UNKNOWN_KEY || best == DTLSL_COOKIE_MISMATCH)
-            best = status;
-    }
-    return best;
-}
-
-static int32_t
-hmac_verify(void *opaque, const dtlsl_cookie_input *in, const uint8_t *cookie,
-            size_t len, dtlsl_cookie_result *out)
-{
-    state *s = opaque;
-    int32_t status = dtlsl__schedule_check(in);
-
-    if (status == DTLSL_OK)
-        status = verify(s, in, cookie, len, out);
-    return dtlsl__base_verified(&s->base, status);
-}
-
 static const dtlsl_cookie_plugin table = {
     .size = sizeof(table),
     .abi = DTLSL_COOKIE_ABI,
@@ -359,19 +347,14 @@ static const dtlsl_cookie_plugin table = {
     .max_cookie_len = COOKIE_LEN,
     .open = hmac_open,
     .close = hmac_close,
-    .mint = hmac_mint,
-    .verify = hmac_verify,
+    .mint = dtlsl__base_mint,
+    .verify = dtlsl__base_verify,
     .tick = hmac_tick,
     .counter = dtlsl__base_counter,
 };
 
-#ifdef DTLSL_COOKIE_MODULE
-const dtlsl_cookie_plugin *
-dtlsl_cookie_plugin_v1(void)
-#else
 const dtlsl_cookie_plugin *
 dtlsl__cookie_hmac(void)
-#endif
 {
     return &table;
 }

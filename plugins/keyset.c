@@ -157,6 +157,20 @@ read_file(dtlsl__keyset *set, dtlsl__base *base, char *err, size_t err_len)
 }
 
 int32_t
+dtlsl__keyset_option(dtlsl__keyset *set, dtlsl__base *base,
+                     const dtlsl_cookie_option *option, char *err,
+                     size_t err_len)
+{
+    if (strcmp(option->key, "key-file") == 0)
+        return dtlsl__option_path(option, "the fleet's key file", &set->path,
+                                  err, err_len);
+    if (strcmp(option->key, "skew-ms") == 0)
+        return dtlsl__option_number(option, 0, 300000, &base->skew_ms, err,
+                                    err_len);
+    return DTLSL_ERR_OPTION;
+}
+
+int32_t
 dtlsl__keyset_open(dtlsl__keyset *set, dtlsl__base *base, char *err,
                    size_t err_len)
 {

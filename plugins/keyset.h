@@ -29,6 +29,12 @@ typedef struct dtlsl__keyset {
     dtlsl__key key[DTLSL__KEYFILE_KEYS]; /* those of the file's lines */
 } dtlsl__keyset;
 
+/* Takes the options of a strategy with a key file; DTLSL_ERR_OPTION if it is
+ * none of them. */
+int32_t dtlsl__keyset_option(dtlsl__keyset *set, dtlsl__base *base,
+                             const dtlsl_cookie_option *option, char *err,
+                             size_t err_len);
+
 /* Reads the file at set->path for the first time; set->use is set. */
 int32_t dtlsl__keyset_open(dtlsl__keyset *set, dtlsl__base *base, char *err,
                            size_t err_len);

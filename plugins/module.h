@@ -6,7 +6,11 @@
 
 #include <dtlslisten/cookie.h>
 
+/* A module has one of them. */
 #ifdef DTLSL_COOKIE_MODULE
+#define dtlsl__cookie_hmac dtlsl_cookie_plugin_v1
+#define dtlsl__cookie_cluster dtlsl_cookie_plugin_v1
+#define dtlsl__cookie_aead dtlsl_cookie_plugin_v1
 DTLSL_API const dtlsl_cookie_plugin *dtlsl_cookie_plugin_v1(void);
 #else
 const dtlsl_cookie_plugin *dtlsl__cookie_hmac(void);

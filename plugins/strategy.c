@@ -208,15 +208,22 @@ dtlsl__base_free(dtlsl__base *base, size_t size)
 /* ---- packet path ---- */
 
 int32_t
-dtlsl__base_minted(dtlsl__base *base, int32_t status)
+dtlsl__base_mint(void *opaque, const dtlsl_cookie_input *in, uint8_t *cookie,
+                 size_t cap)
 {
+    dtlsl__base *base = opaque;
+    int32_t status = dtlsl__schedule_check(in);
+
+    if (status == DTLSL_OK)
+        status = base->kind->mint(base, in, cookie, cap);
     base->counters[status > 0 ? DTLSL__COUNT_MINTED
                               : DTLSL__COUNT_MINT_FAILED]++;
     return status;
 }
 
 int32_t
-dtlsl__base_verified(dtlsl__base *base, int32_t status)
+dtlsl__base_verify(void *opaque, const dtlsl_cookie_input *in,
+                   const uint8_t *cookie, size_t len, dtlsl_cookie_result *out)
 {
     static const uint8_t counts[] = {
         [DTLSL_COOKIE_VALID] = DTLSL__COUNT_VALID,
@@ -227,7 +234,11 @@ dtlsl__base_verified(dtlsl__base *base, int32_t status)
         [DTLSL_COOKIE_MISMATCH] = DTLSL__COUNT_MISMATCH,
         [DTLSL_COOKIE_NEED_MORE] = DTLSL__COUNT_NEED_MORE,
     };
+    dtlsl__base *base = opaque;
+    int32_t status = dtlsl__schedule_check(in);
 
+    if (status == DTLSL_OK)
+        status = base->kind->verify(base, in, cookie, len, out);
     base->counters[status < 0 ? DTLSL__COUNT_VERIFY_FAILED : counts[status]]++;
     return status;
 }

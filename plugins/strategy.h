@@ -35,6 +35,12 @@ typedef struct dtlsl__kind {
     /* Takes one of its own options; DTLSL_ERR_OPTION if it has no such. */
     int32_t (*option)(dtlsl__base *base, const dtlsl_cookie_option *option,
                       char *err, size_t err_len);
+    /* As in the table, of an input that can be bound. */
+    int32_t (*mint)(dtlsl__base *base, const dtlsl_cookie_input *in,
+                    uint8_t *cookie, size_t cap);
+    int32_t (*verify)(dtlsl__base *base, const dtlsl_cookie_input *in,
+                      const uint8_t *cookie, size_t len,
+                      dtlsl_cookie_result *out);
 } dtlsl__kind;
 
 struct dtlsl__base {
@@ -74,9 +80,6 @@ int32_t dtlsl__base_options(dtlsl__base *base,
                             const dtlsl_cookie_option *options, size_t n,
                             char *err, size_t err_len);
 
-/* Count the outcome and return it. */
-int32_t dtlsl__base_minted(dtlsl__base *base, int32_t status);
-int32_t dtlsl__base_verified(dtlsl__base *base, int32_t status);
 /* A valid cookie, delta milliseconds old: its age, and whether that was near
  * the edge of what is accepted. */
 void dtlsl__base_accept(dtlsl__base *base, int64_t delta,
@@ -90,7 +93,12 @@ int dtlsl__base_take_stale(dtlsl__base *base, uint64_t mono_ms);
 /* Are the inputs there that the cookie says it binds? */
 int dtlsl__base_has_inputs(const dtlsl_cookie_input *in, uint8_t fmt);
 
-/* The table's function. */
+/* The table's functions; each outcome is counted. */
+int32_t dtlsl__base_mint(void *base, const dtlsl_cookie_input *in,
+                         uint8_t *cookie, size_t cap);
+int32_t dtlsl__base_verify(void *base, const dtlsl_cookie_input *in,
+                           const uint8_t *cookie, size_t len,
+                           dtlsl_cookie_result *out);
 int32_t dtlsl__base_counter(void *base, uint32_t index, const char **name,
                             uint64_t *value);
 
