@@ -244,6 +244,33 @@ START_TEST(directories_that_everybody_can_write_are_refused)
 }
 END_TEST
 
+/* lnk -> hop -> dir: who owns hop could lead it elsewhere. */
+START_TEST(every_link_on_the_way_counts)
+{
+    const dtlsl_cookie_plugin *plugin = NULL;
+    char hop[256], lnk[256], path[300];
+
+    setup();
+    install("good", "good");
+    snprintf(hop, sizeof(hop), "%s/hop", dir);
+    snprintf(lnk, sizeof(lnk), "%s/lnk", dir);
+    ck_assert_int_eq(symlink(".", hop), 0);
+    ck_assert_int_eq(symlink("hop", lnk), 0);
+    snprintf(path, sizeof(path), "%s/dtlsl_cookie_good.so", lnk);
+    ck_assert_int_eq(load(&plugin, path), DTLSL_OK);
+    ck_assert_str_eq(plugin->name, "good");
+    if (geteuid() == 0) {
+        ck_assert_int_eq(lchown(hop, 65534, 65534), 0);
+        ck_assert_int_eq(load(&plugin, path), DTLSL_ERR_PLUGIN);
+        ck_assert_ptr_nonnull(strstr(err, "hop belongs to user 65534"));
+    }
+    unlink(lnk);
+    unlink(hop);
+    clean("good");
+    rmdir(dir);
+}
+END_TEST
+
 START_TEST(what_is_no_regular_file_is_refused)
 {
     char path[256], target[256];
@@ -421,6 +448,7 @@ main(void)
         bare_name_must_be_the_tables_name,
         files_that_others_can_write_are_refused,
         directories_that_everybody_can_write_are_refused,
+        every_link_on_the_way_counts,
         what_is_no_regular_file_is_refused,
         what_is_no_shared_object_is_refused,
         a_module_that_was_cut_short_is_refused,
