@@ -2,6 +2,7 @@
  * Counts allocations: malloc and its like are defined here, in front of the
  * C library's. */
 #include "tally.h"
+#include <errno.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
 #include <stddef.h>
@@ -33,6 +34,7 @@ tally_stop(void)
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *block);
 
 static void *
@@ -78,6 +80,23 @@ void *
 realloc(void *block, size_t size)
 {
     return resized(block, size, 0);
+}
+
+void *
+aligned_alloc(size_t alignment, size_t size)
+{
+    return gained(__libc_memalign(alignment, size), 0);
+}
+
+int
+posix_memalign(void **block, size_t alignment, size_t size)
+{
+    void *taken = aligned_alloc(alignment, size);
+
+    if (taken == NULL)
+        return ENOMEM;
+    *block = taken;
+    return 0;
 }
 
 void

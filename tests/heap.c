@@ -3,6 +3,7 @@
  * library's. So it is a source of the programs that count, and not in a
  * library, from which every program that allocates would take it. */
 #include "heap.h"
+#include <errno.h>
 #include <malloc.h>
 #include <openssl/crypto.h>
 #include <stddef.h>
@@ -22,6 +23,7 @@ heap_tally heap_libcrypto;
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *block, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
 void __libc_free(void *block);
 
 static void *
@@ -67,6 +69,23 @@ void *
 realloc(void *block, size_t size)
 {
     return resized(&heap_ours, block, size);
+}
+
+void *
+aligned_alloc(size_t alignment, size_t size)
+{
+    return gained(&heap_ours, __libc_memalign(alignment, size));
+}
+
+int
+posix_memalign(void **block, size_t alignment, size_t size)
+{
+    void *taken = aligned_alloc(alignment, size);
+
+    if (taken == NULL)
+        return ENOMEM;
+    *block = taken;
+    return 0;
 }
 
 void

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * What calls leave behind, and what they cost. */
 #include "plugin_check.h"
+#include <errno.h>
 #include <malloc.h>
 #include <openssl/err.h>
 #include <stdio.h>
@@ -84,6 +85,7 @@ memory_private_bytes(void)
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *old, size_t size);
+void *__libc_memalign(size_t alignment, size_t size);
 
 static uint64_t n_allocations = 1;
 static int in_host;
@@ -114,6 +116,24 @@ realloc(void *old, size_t size)
 {
     count();
     return __libc_realloc(old, size);
+}
+
+void *
+aligned_alloc(size_t alignment, size_t size)
+{
+    count();
+    return __libc_memalign(alignment, size);
+}
+
+int
+posix_memalign(void **block, size_t alignment, size_t size)
+{
+    void *taken = aligned_alloc(alignment, size);
+
+    if (taken == NULL)
+        return ENOMEM;
+    *block = taken;
+    return 0;
 }
 
 uint64_t
