@@ -45,17 +45,6 @@ compile()
     done
 }
 
-# Lines that start with '#' go, and what they continue on; then the markers.
-declarations()
-{
-    for header in $headers; do
-        awk '/^#/ || more { more = /\\$/; next } { print }' \
-            "$include/dtlslisten/$header.h" |
-            sed -e 's/DTLSL_BEGIN_DECLS//' -e 's/DTLSL_END_DECLS//' \
-                -e 's/DTLSL_API//'
-    done
-}
-
 compile "${CC:-cc}" c c99 c11 c17
 cxx=${CXX:-g++}
 if command -v "$cxx" >/dev/null; then
@@ -78,7 +67,7 @@ EOF
 ${CC:-cc} -I"$include" -o "$dir/sizes" "$dir/sizes.c" &&
     sizes=$("$dir/sizes") || bad "sizes"
 
-declarations >"$dir/cdef"
+"$srcdir/bindings/cdef.sh" "$include" >"$dir/cdef" || bad "cdef.sh"
 if command -v luajit >/dev/null; then
     # shellcheck disable=SC2086
     luajit - "$dir/cdef" $sizes <<'EOF' || bad "LuaJIT"
