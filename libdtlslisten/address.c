@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -272,6 +273,60 @@ dtlsl_path_set(dtlsl_path *path, const void *peer, size_t peer_len,
     err = dtlsl__address_from_sockaddr(made.peer, peer, peer_len);
     if (err == DTLSL_OK && (local != NULL || local_len != 0))
         err = dtlsl__address_from_sockaddr(made.local, local, local_len);
+    if (err == DTLSL_OK)
+        *path = made;
+    return err;
+}
+
+/* Decimal, as it is printed: no sign, no leading zero. */
+static int
+parse_port(const char *text, uint16_t *port)
+{
+    size_t len = strspn(text, "0123456789");
+    unsigned long number;
+
+    if (len == 0 || len > 5 || text[len] != '\0' || (*text == '0' && len > 1))
+        return 0;
+    number = strtoul(text, NULL, 10);
+    *port = (uint16_t)number;
+    return number <= UINT16_MAX;
+}
+
+/* The inverse of dtlsl__address_text. */
+static int32_t
+from_text(uint8_t *address, const char *text)
+{
+    char host[DTLSL_ADDRESS_MAX];
+    const char *colon = strrchr(text, ':');
+    int in_brackets = *text == '[';
+    size_t len;
+    uint16_t port;
+
+    if (colon == NULL || !parse_port(colon + 1, &port))
+        return DTLSL_ERR_ARGUMENT;
+    len = (size_t)(colon - text);
+    if (len >= sizeof(host) || (in_brackets && text[len - 1] != ']'))
+        return DTLSL_ERR_ARGUMENT;
+    memcpy(host, text, len);
+    host[len - (size_t)in_brackets] = '\0';
+    /* IPv6 addresses have colons, and they alone. */
+    if ((strchr(host, ':') != NULL) != in_brackets)
+        return DTLSL_ERR_ARGUMENT;
+    return dtlsl__address_parse(address, host + in_brackets, port);
+}
+
+int32_t
+dtlsl_path_set_text(dtlsl_path *path, const char *peer, const char *local)
+{
+    dtlsl_path made;
+    int32_t err;
+
+    if (path == NULL || peer == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    memset(&made, 0, sizeof(made));
+    err = from_text(made.peer, peer);
+    if (err == DTLSL_OK && local != NULL)
+        err = from_text(made.local, local);
     if (err == DTLSL_OK)
         *path = made;
     return err;

@@ -389,6 +389,114 @@ START_TEST(a_path_of_broken_arguments_stays_as_it_was)
 }
 END_TEST
 
+START_TEST(a_path_is_set_from_what_is_printed)
+{
+    static const char *const texts[] = {
+        "192.0.2.1:4433",
+        "[2001:db8::1]:4433",
+        "[fe80::1%7]:4433",
+        "[fe80::1]:1",
+        "0.0.0.0:0",
+        "[::]:65535",
+        "[fe80:1111:1111:1111:1111:1111:1111:1111%4294967295]:65535",
+    };
+    static const uint8_t zeros[24];
+    dtlsl_path path;
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        memset(&path, 0xaa, sizeof(path));
+        ck_assert_int_eq(dtlsl_path_set_text(&path, texts[i], NULL), DTLSL_OK);
+        memcpy(address, path.peer, sizeof(address));
+        expect_text(texts[i]);
+        ck_assert_mem_eq(path.local, zeros, sizeof(zeros));
+        ck_assert_int_eq(dtlsl_path_set_text(&path, "1.2.3.4:5", texts[i]),
+                         DTLSL_OK);
+        memcpy(address, path.local, sizeof(address));
+        expect_text(texts[i]);
+        memcpy(address, path.peer, sizeof(address));
+        expect_text("1.2.3.4:5");
+    }
+    ck_assert_int_eq(dtlsl_path_set_text(&path, "[::ffff:192.0.2.1]:5", NULL),
+                     DTLSL_OK);
+    memcpy(address, path.peer, sizeof(address));
+    expect_text("192.0.2.1:5");
+}
+END_TEST
+
+START_TEST(a_paths_zone_may_be_the_name_of_an_interface)
+{
+    char name[IF_NAMESIZE], text[64], want[64];
+    dtlsl_path path;
+
+    if (if_indextoname(1, name) == NULL)
+        return;
+    (void)snprintf(text, sizeof(text), "[fe80::1%%%s]:5", name);
+    (void)snprintf(want, sizeof(want), "[fe80::1%%1]:5");
+    ck_assert_int_eq(dtlsl_path_set_text(&path, text, NULL), DTLSL_OK);
+    memcpy(address, path.peer, sizeof(address));
+    expect_text(want);
+}
+END_TEST
+
+START_TEST(a_text_that_is_never_printed_sets_no_path)
+{
+    static const char *const bad[] = {
+        "",
+        ":",
+        "[",
+        "[:5",
+        "]:5",
+        "[]:5",
+        ":5",
+        "1.2.3.4",
+        "1.2.3.4:",
+        "1.2.3.4:-1",
+        "1.2.3.4:+1",
+        "1.2.3.4: 1",
+        "1.2.3.4:1 ",
+        "1.2.3.4:01",
+        "1.2.3.4:65536",
+        "1.2.3.4:99999999999999999999",
+        "1.2.3.4:0x1",
+        " 1.2.3.4:1",
+        "1.2.3:4",
+        "[1.2.3.4]:5",
+        "[1.2.3.4:5]",
+        "localhost:5",
+        "::1:5",
+        "[::1]",
+        "[::1]5",
+        "[::1:5",
+        "::1]:5",
+        "[[::1]]:5",
+        "[::1]:5]:5",
+        "[2001:db8::1%1]:5",
+        "[fe80::1%]:5",
+        "[fe80::1%no-such-if]:5",
+        "1.2.3.4%1:5",
+        "[1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:"
+        "1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111:1111]:5",
+    };
+    dtlsl_path path, before;
+
+    memset(&path, 0xaa, sizeof(path));
+    before = path;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        ck_assert_msg(dtlsl_path_set_text(&path, bad[i], NULL) ==
+                          DTLSL_ERR_ARGUMENT,
+                      "peer %s", bad[i]);
+        ck_assert_msg(dtlsl_path_set_text(&path, "1.2.3.4:5", bad[i]) ==
+                          DTLSL_ERR_ARGUMENT,
+                      "local %s", bad[i]);
+    }
+    ck_assert_int_eq(dtlsl_path_set_text(&path, NULL, "1.2.3.4:5"),
+                     DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(dtlsl_path_set_text(NULL, "1.2.3.4:5", NULL),
+                     DTLSL_ERR_ARGUMENT);
+    ck_assert_mem_eq(&path, &before, sizeof(path));
+}
+END_TEST
+
 int
 main(void)
 {
@@ -412,6 +520,9 @@ main(void)
         a_path_is_set_from_two_sockaddrs,
         a_path_without_local_has_zeros_there,
         a_path_of_broken_arguments_stays_as_it_was,
+        a_path_is_set_from_what_is_printed,
+        a_paths_zone_may_be_the_name_of_an_interface,
+        a_text_that_is_never_printed_sets_no_path,
     };
 
     return test_main(

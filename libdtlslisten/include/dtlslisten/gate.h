@@ -103,6 +103,12 @@ DTLSL_API int32_t dtlsl_path_set(dtlsl_path *path, const void *peer,
                                  size_t peer_len, const void *local,
                                  size_t local_len);
 
+/* The same from text, in the form in which dtlsl_conn_peer gives it:
+ * "192.0.2.1:4433", "[2001:db8::1]:4433", "[fe80::1%eth0]:4433"; a zone by
+ * name or number. 'local' may be NULL. All else is DTLSL_ERR_ARGUMENT. */
+DTLSL_API int32_t dtlsl_path_set_text(dtlsl_path *path, const char *peer,
+                                      const char *local);
+
 /* Makes a gate with the config's strategy; the config freezes. No credentials
  * are needed. Yours, release it with dtlsl_gate_free. On failure
  * dtlsl_config_error(config) says what is wrong. */
