@@ -17,7 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -72,15 +71,6 @@ on_signal(int number)
 {
     (void)number;
     stop = 1;
-}
-
-static uint64_t
-clock_ms(clockid_t id)
-{
-    struct timespec ts;
-
-    clock_gettime(id, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 /* The peer's place, else a free one, else NULL. */
@@ -243,8 +233,7 @@ turn(void)
     static uint64_t next_tick;
     struct pollfd pollfd = {.fd = fd, .events = POLLIN};
 
-    now.mono_ms = clock_ms(CLOCK_MONOTONIC);
-    now.unix_ms = clock_ms(CLOCK_REALTIME);
+    dtlsl_now_read(&now);
     if (now.mono_ms >= next_tick)
         dtlsl_gate_tick(gate, &now, &next_tick);
     read_datagrams();

@@ -8,7 +8,6 @@
 #include <openssl/err.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     /* Of a HelloVerifyRequest: record header, message header, server_version
@@ -65,15 +64,6 @@ dtlsl__gate_new(dtlsl_gate **out, dtlsl_config *config, const dtlsl_now *now)
     return DTLSL_OK;
 }
 
-static uint64_t
-clock_ms(clockid_t id)
-{
-    struct timespec ts = {0};
-
-    clock_gettime(id, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
-}
-
 int32_t
 dtlsl_gate_new(dtlsl_gate **out, dtlsl_config *config)
 {
@@ -83,8 +73,7 @@ dtlsl_gate_new(dtlsl_gate **out, dtlsl_config *config)
         return DTLSL_ERR_ARGUMENT;
     /* The self-test of a strategy needs a plausible time; from the first
      * dtlsl_gate_tick() on the caller's clocks are the only ones. */
-    now.mono_ms = clock_ms(CLOCK_MONOTONIC);
-    now.unix_ms = clock_ms(CLOCK_REALTIME);
+    dtlsl_now_read(&now);
     return dtlsl__gate_new(out, config, &now);
 }
 

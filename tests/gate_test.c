@@ -8,6 +8,7 @@
 #include <dtlslisten/gate.h>
 #include <netinet/in.h>
 #include <openssl/err.h>
+#include <time.h>
 
 enum {
     AT_RECORD_SEQ = 5,
@@ -1062,6 +1063,32 @@ START_TEST(counters_of_a_strategy_have_its_name)
 }
 END_TEST
 
+static uint64_t
+clock_ms(clockid_t id)
+{
+    struct timespec ts;
+
+    ck_assert_int_eq(clock_gettime(id, &ts), 0);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* Someone may set the wall clock meanwhile: a day is near enough. */
+START_TEST(both_clocks_are_read_in_milliseconds)
+{
+    static const uint64_t day = 86400000;
+    uint64_t mono = clock_ms(CLOCK_MONOTONIC);
+    uint64_t wall = clock_ms(CLOCK_REALTIME);
+    dtlsl_now read = {0};
+
+    dtlsl_now_read(&read);
+    ck_assert_uint_ge(read.mono_ms, mono);
+    ck_assert_uint_le(read.mono_ms, clock_ms(CLOCK_MONOTONIC));
+    ck_assert_uint_ge(read.unix_ms, wall - day);
+    ck_assert_uint_le(read.unix_ms, wall + day);
+    dtlsl_now_read(NULL);
+}
+END_TEST
+
 START_TEST(the_engine_counts_received_and_accepted_itself)
 {
     packet p;
@@ -1202,6 +1229,7 @@ main(void)
         application_data_that_is_too_long_is_a_failure,
         a_strategy_leaves_nothing_on_the_error_queue,
         counters_of_a_strategy_have_its_name,
+        both_clocks_are_read_in_milliseconds,
         the_engine_counts_received_and_accepted_itself,
         broken_arguments_are_told_and_not_counted,
         sixty_bytes_of_room_are_enough_for_the_default_strategy,

@@ -79,7 +79,6 @@ size_t receive(int fd, uint8_t *buf, size_t len,
                struct sockaddr_storage *from);
 void send_to(int fd, const uint8_t *data, size_t len,
              const struct sockaddr_storage *to);
-void read_clocks(dtlsl_now *now);
 int is_duplicate(const uint8_t *datagram, size_t len);
 SSL *find_session(const dtlsl_path *path);
 SSL *fresh_session(void);

@@ -109,6 +109,10 @@ DTLSL_API int32_t dtlsl_path_set(dtlsl_path *path, const void *peer,
 DTLSL_API int32_t dtlsl_path_set_text(dtlsl_path *path, const char *peer,
                                       const char *local);
 
+/* Reads both clocks (CLOCK_MONOTONIC, CLOCK_REALTIME), for callers that have
+ * none of their own. */
+DTLSL_API void dtlsl_now_read(dtlsl_now *now);
+
 /* Makes a gate with the config's strategy; the config freezes. No credentials
  * are needed. Yours, release it with dtlsl_gate_free. On failure
  * dtlsl_config_error(config) says what is wrong. */
