@@ -13,12 +13,27 @@ static const dtlsl__counter_info infos[DTLSL__N_COUNTERS] = {
 #undef X
 };
 
+/* A counter of a strategy by its name in JSON. */
+#define MORE_NAME "cookie_%s_%s"
+
+enum {
+    /* With a strategy's name, at most 32, it fits DTLSL_COUNTER_NAME_MAX. */
+    MORE_MAX = 64
+};
+
 /* What counters stand in the text. */
 typedef struct source {
     const dtlsl__counters *counters;
     dtlsl__counters_more *more;
     const void *from;
 } source;
+
+/* A counter of a strategy. */
+typedef struct more_counter {
+    const char *strategy;
+    const char *name;
+    uint64_t value;
+} more_counter;
 
 /* Text that grows in a buffer; 'failed' once something did not fit. */
 typedef struct writer {
@@ -71,23 +86,32 @@ print(writer *w, const char *format, ...)
 static int
 is_plain(const char *name)
 {
-    return name[0] != '\0' &&
-           name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0';
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_");
+
+    return len >= 1 && len <= MORE_MAX && name[len] == '\0';
+}
+
+/* The strategies' counter number *at or the next one with a plain name; 0
+ * behind the last. Names of strategies are vetted when they are loaded. */
+static int
+next_more(const source *src, size_t *at, more_counter *found)
+{
+    while (src->more != NULL && src->more(src->from, (*at)++, &found->strategy,
+                                          &found->name, &found->value) >= 0)
+        if (is_plain(found->name))
+            return 1;
+    return 0;
 }
 
 /* Each counter of the strategies with 'format', which takes the strategy, its
- * name and a number. Names of strategies are vetted when they are loaded. */
+ * name and a number. */
 __attribute__((format(printf, 3, 0))) static void
 print_more(writer *w, const source *src, const char *format)
 {
-    const char *strategy, *name;
-    uint64_t value;
+    more_counter found;
 
-    for (size_t i = 0; src->more != NULL &&
-                       src->more(src->from, i, &strategy, &name, &value) >= 0;
-         i++)
-        if (is_plain(name))
-            print(w, format, strategy, name, value);
+    for (size_t at = 0; next_more(src, &at, &found);)
+        print(w, format, found.strategy, found.name, found.value);
 }
 
 static void
@@ -96,7 +120,7 @@ print_json(writer *w, const source *src)
     for (size_t i = 0; i < DTLSL__N_COUNTERS; i++)
         print(w, "%s\"%s\":%" PRIu64, i == 0 ? "{" : ",", infos[i].name,
               src->counters->n[i]);
-    print_more(w, src, ",\"cookie_%s_%s\":%" PRIu64);
+    print_more(w, src, ",\"" MORE_NAME "\":%" PRIu64);
     print(w, "}");
 }
 
@@ -143,4 +167,27 @@ dtlsl__counters_text(const dtlsl__counters *counters,
     else
         return DTLSL_ERR_ARGUMENT;
     return w.failed ? DTLSL_ERR_SPACE : (int32_t)w.len;
+}
+
+int32_t
+dtlsl__counters_at(const dtlsl__counters *counters, dtlsl__counters_more *more,
+                   const void *from, size_t index, char *name, size_t name_len,
+                   uint64_t *value)
+{
+    source src = {counters, more, from};
+    more_counter found;
+    size_t at = 0;
+    int len;
+
+    if (index < DTLSL__N_COUNTERS) {
+        *value = counters->n[index];
+        len = snprintf(name, name_len, "%s", infos[index].name);
+    } else {
+        for (size_t i = DTLSL__N_COUNTERS; i <= index; i++)
+            if (!next_more(&src, &at, &found))
+                return DTLSL_ERR_OPTION;
+        *value = found.value;
+        len = snprintf(name, name_len, MORE_NAME, found.strategy, found.name);
+    }
+    return len < 0 || (size_t)len >= name_len ? DTLSL_ERR_SPACE : len;
 }

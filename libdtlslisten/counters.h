@@ -152,4 +152,12 @@ int32_t dtlsl__counters_text(const dtlsl__counters *counters,
                              dtlsl__counters_more *more, const void *from,
                              int32_t format, char *buf, size_t buf_len);
 
+/* One of those that stand in the text, in its order, with its name there.
+ * Returns the name's length, DTLSL_ERR_SPACE, or DTLSL_ERR_OPTION behind the
+ * last. */
+int32_t dtlsl__counters_at(const dtlsl__counters *counters,
+                           dtlsl__counters_more *more, const void *from,
+                           size_t index, char *name, size_t name_len,
+                           uint64_t *value);
+
 #endif

@@ -347,6 +347,15 @@ dtlsl_gate_judge(dtlsl_gate *gate, const dtlsl_path *path,
     return DTLSL_OK;
 }
 
+int32_t
+dtlsl__gate_counters_more(const void *gate, size_t index,
+                          const char **strategy, const char **name,
+                          uint64_t *value)
+{
+    return dtlsl__chain_counter(((const dtlsl_gate *)gate)->chain, index,
+                                strategy, name, value);
+}
+
 /* "cookie_<strategy>_<name>" */
 static int
 is_strategy_counter(const char *name, const char *strategy,
@@ -375,13 +384,46 @@ dtlsl_gate_counter(const dtlsl_gate *gate, const char *name)
     index = dtlsl__counter_find(name);
     if (index >= 0)
         return gate->counters.n[index];
-    for (size_t i = 0; dtlsl__chain_counter(gate->chain, i, &strategy,
-                                            &counter, &value) >= 0;
+    for (size_t i = 0;
+         dtlsl__gate_counters_more(gate, i, &strategy, &counter, &value) >= 0;
          i++) {
         if (is_strategy_counter(name, strategy, counter))
             return value;
     }
     return 0;
+}
+
+/* Where in the list of all counters the gate's counter 'index' stands. */
+static size_t
+place_in_list(size_t index)
+{
+    static const struct {
+        size_t first, last;
+    } counted[] = {
+        {DTLSL__N_RECEIVED, DTLSL__N_DROP_STRATEGY},
+        {DTLSL__N_REPLIED, DTLSL__N_ACCEPTED},
+        {DTLSL__N_HELLO_VERIFY_SENT, DTLSL__N_COOKIE_NEED_MORE},
+    };
+
+    for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++) {
+        size_t n = counted[i].last - counted[i].first + 1;
+        if (index < n)
+            return counted[i].first + index;
+        index -= n;
+    }
+    /* Those of the strategies come behind the list. */
+    return index < SIZE_MAX - DTLSL__N_COUNTERS ? DTLSL__N_COUNTERS + index
+                                                : SIZE_MAX;
+}
+
+int32_t
+dtlsl_gate_counter_at(const dtlsl_gate *gate, size_t index, char *name,
+                      size_t name_len, uint64_t *value)
+{
+    if (gate == NULL || name == NULL || value == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    return dtlsl__counters_at(&gate->counters, dtlsl__gate_counters_more, gate,
+                              place_in_list(index), name, name_len, value);
 }
 
 const dtlsl__counters *

@@ -21,4 +21,9 @@ int32_t dtlsl__gate_judge(dtlsl_gate *gate, const dtlsl_path *path,
 const dtlsl__counters *dtlsl__gate_counters(const dtlsl_gate *gate);
 dtlsl__chain *dtlsl__gate_chain(const dtlsl_gate *gate);
 
+/* Those of the strategies: a dtlsl__counters_more. */
+int32_t dtlsl__gate_counters_more(const void *gate, size_t index,
+                                  const char **strategy, const char **name,
+                                  uint64_t *value);
+
 #endif

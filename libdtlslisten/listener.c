@@ -674,11 +674,18 @@ dtlsl_listener_counter_name(size_t index)
     return info == NULL ? NULL : info->name;
 }
 
-static int32_t
-strategy_counter(const void *chain, size_t index, const char **strategy,
-                 const char **name, uint64_t *value)
+int32_t
+dtlsl_listener_counter_at(const dtlsl_listener *l, size_t index, char *name,
+                          size_t name_len, uint64_t *value)
 {
-    return dtlsl__chain_counter(chain, index, strategy, name, value);
+    dtlsl__counters sum;
+
+    if (l == NULL || name == NULL || value == NULL)
+        return DTLSL_ERR_ARGUMENT;
+    sum_counters(l, &sum);
+    return dtlsl__counters_at(&sum, dtlsl__gate_counters_more,
+                              dtlsl__engine_gate(l->engine), index, name,
+                              name_len, value);
 }
 
 int32_t
@@ -690,8 +697,7 @@ dtlsl_listener_counters(const dtlsl_listener *l, int32_t format, char *buf,
     if (l == NULL || buf == NULL)
         return DTLSL_ERR_ARGUMENT;
     sum_counters(l, &sum);
-    return dtlsl__counters_text(
-        &sum, strategy_counter,
-        dtlsl__gate_chain(dtlsl__engine_gate(l->engine)), format, buf,
-        buf_len);
+    return dtlsl__counters_text(&sum, dtlsl__gate_counters_more,
+                                dtlsl__engine_gate(l->engine), format, buf,
+                                buf_len);
 }

@@ -143,6 +143,7 @@ static const value values[] = {
     {VALUE(DTLSL_REPLY_MAX), 283},
     {VALUE(DTLSL_ADDRESS_MAX), 96},
     {VALUE(DTLSL_HELLO_ID_LEN), 32},
+    {VALUE(DTLSL_COUNTER_NAME_MAX), 112},
     {VALUE(DTLSL_DROP), 0},
     {VALUE(DTLSL_REPLY), 1},
     {VALUE(DTLSL_ACCEPT), 2},

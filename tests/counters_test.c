@@ -3,6 +3,7 @@
 #include "counters.h"
 #include "test.h"
 #include <dtlslisten/dtlslisten.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 enum {
@@ -196,6 +197,80 @@ START_TEST(counters_of_strategies_follow)
 }
 END_TEST
 
+START_TEST(one_by_one_they_are_those_of_the_text)
+{
+    char name[DTLSL_COUNTER_NAME_MAX];
+    char again[ROOM], *at = again;
+    uint64_t value;
+    int32_t len;
+
+    for (size_t i = 0;
+         (len = dtlsl__counters_at(&counters, more, &counters, i, name,
+                                   sizeof(name), &value)) >= 0;
+         i++) {
+        ck_assert_int_eq(len, (int32_t)strlen(name));
+        at += snprintf(at, ROOM - (size_t)(at - again), "%c\"%s\":%" PRIu64,
+                       i ? ',' : '{', name, value);
+    }
+    ck_assert_int_eq(len, DTLSL_ERR_OPTION);
+    strcpy(at, "}");
+    ck_assert_int_gt(dtlsl__counters_text(&counters, more, &counters,
+                                          DTLSL_FORMAT_JSON, text, ROOM),
+                     0);
+    ck_assert_str_eq(again, text);
+    ck_assert_int_eq(dtlsl__counters_at(&counters, more, &counters, SIZE_MAX,
+                                        name, sizeof(name), &value),
+                     DTLSL_ERR_OPTION);
+    ck_assert_int_eq(dtlsl__counters_at(&counters, NULL, NULL,
+                                        DTLSL__N_COUNTERS, name, sizeof(name),
+                                        &value),
+                     DTLSL_ERR_OPTION);
+}
+END_TEST
+
+/* The longest names that there can be. */
+static int32_t
+longest(const void *from, size_t index, const char **strategy,
+        const char **name, uint64_t *value)
+{
+    static char letters[2][66];
+
+    if (index >= 2)
+        return DTLSL_ERR_ARGUMENT;
+    memset(letters[0], 'a', 32);
+    memset(letters[1], 'a', index == 0 ? 65 : 64);
+    letters[1][index == 0 ? 65 : 64] = '\0';
+    *strategy = letters[0];
+    *name = letters[1];
+    *value = *(const uint64_t *)from;
+    return DTLSL_OK;
+}
+
+START_TEST(the_longest_name_fits_and_too_small_is_told)
+{
+    char name[DTLSL_COUNTER_NAME_MAX];
+    uint64_t value, from = 5;
+    int32_t len;
+
+    len = dtlsl__counters_at(&counters, longest, &from, DTLSL__N_COUNTERS,
+                             name, sizeof(name), &value);
+    ck_assert_int_eq(len, 7 + 32 + 1 + 64);
+    ck_assert_uint_eq(value, 5);
+    for (size_t cap = 0; cap <= (size_t)len; cap++)
+        ck_assert_int_eq(dtlsl__counters_at(&counters, longest, &from,
+                                            DTLSL__N_COUNTERS, name, cap,
+                                            &value),
+                         DTLSL_ERR_SPACE);
+    ck_assert_int_eq(dtlsl__counters_at(&counters, NULL, NULL, 0, name,
+                                        strlen("received"), &value),
+                     DTLSL_ERR_SPACE);
+    ck_assert_int_eq(dtlsl__counters_at(&counters, longest, &from,
+                                        DTLSL__N_COUNTERS + 1, name,
+                                        sizeof(name), &value),
+                     DTLSL_ERR_OPTION);
+}
+END_TEST
+
 START_TEST(the_greatest_value_is_printed)
 {
     counters.n[DTLSL__N_RECEIVED] = UINT64_MAX;
@@ -256,6 +331,8 @@ main(void)
         prometheus_has_help_and_type_of_each,
         prometheus_has_three_lines_a_counter,
         counters_of_strategies_follow,
+        one_by_one_they_are_those_of_the_text,
+        the_longest_name_fits_and_too_small_is_told,
         the_greatest_value_is_printed,
         too_small_a_buffer_is_told_and_not_overrun,
         an_unknown_format_is_refused,

@@ -1063,6 +1063,49 @@ START_TEST(counters_of_a_strategy_have_its_name)
 }
 END_TEST
 
+START_TEST(counters_are_told_one_by_one)
+{
+    char name[DTLSL_COUNTER_NAME_MAX];
+    fake f = {0};
+    packet p;
+    uint64_t value, sum = 0;
+    size_t n = 0;
+    int32_t len;
+
+    setup_fake(&f);
+    first_hello(&p);
+    assert_reply(&p);
+    p.len = 1;
+    assert_drop(&p, DTLSL_REASON_DROP_SHORT, "drop_short");
+    while ((len = dtlsl_gate_counter_at(gate, n, name, sizeof(name), &value)) >
+           0) {
+        ck_assert_int_eq(len, (int32_t)strlen(name));
+        ck_assert_uint_eq(value, dtlsl_gate_counter(gate, name));
+        sum += value;
+        n++;
+    }
+    ck_assert_int_eq(len, DTLSL_ERR_OPTION);
+    /* received twice, drop_short, replied, hello_verify_sent, a mint. */
+    ck_assert_uint_eq(sum, 6);
+    /* The reasons, received, replied, accepted, hello_verify_sent, the results
+     * of verify, and of the strategy two and the host's two. */
+    ck_assert_uint_eq(n, 21 + 3 + 1 + 7 + 4);
+    ck_assert_str_eq(name, "cookie_fake_selftest_deferred");
+    ck_assert_int_eq(
+        dtlsl_gate_counter_at(gate, SIZE_MAX, name, sizeof(name), &value),
+        DTLSL_ERR_OPTION);
+    ck_assert_int_eq(dtlsl_gate_counter_at(gate, 0, name, 8, &value),
+                     DTLSL_ERR_SPACE);
+    ck_assert_int_eq(dtlsl_gate_counter_at(NULL, 0, name, 9, &value),
+                     DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(dtlsl_gate_counter_at(gate, 0, NULL, 9, &value),
+                     DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(dtlsl_gate_counter_at(gate, 0, name, 9, NULL),
+                     DTLSL_ERR_ARGUMENT);
+    teardown();
+}
+END_TEST
+
 static uint64_t
 clock_ms(clockid_t id)
 {
@@ -1229,6 +1272,7 @@ main(void)
         application_data_that_is_too_long_is_a_failure,
         a_strategy_leaves_nothing_on_the_error_queue,
         counters_of_a_strategy_have_its_name,
+        counters_are_told_one_by_one,
         both_clocks_are_read_in_milliseconds,
         the_engine_counts_received_and_accepted_itself,
         broken_arguments_are_told_and_not_counted,

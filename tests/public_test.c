@@ -4,6 +4,7 @@
 #include "scene.h"
 #include "test.h"
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -195,6 +196,44 @@ START_TEST(application_data_in_the_cookie_comes_back)
 }
 END_TEST
 
+/* Each that is told can be asked for, and so the text is made. */
+START_TEST(counters_are_told_one_by_one)
+{
+    scene s;
+    char name[DTLSL_COUNTER_NAME_MAX];
+    char text[8192], want[DTLSL_COUNTER_NAME_MAX + 32];
+    uint64_t value;
+    size_t n = 0;
+    int32_t len;
+
+    start(&s, 0);
+    ck_assert_int_gt(
+        dtlsl_listener_counters(s.l, DTLSL_FORMAT_JSON, text, sizeof(text)),
+        0);
+    while ((len = dtlsl_listener_counter_at(s.l, n, name, sizeof(name),
+                                            &value)) > 0) {
+        ck_assert_uint_eq(value, dtlsl_listener_counter(s.l, name));
+        snprintf(want, sizeof(want), "\"%s\":%" PRIu64, name, value);
+        ck_assert_ptr_nonnull(strstr(text, want));
+        n++;
+    }
+    ck_assert_int_eq(len, DTLSL_ERR_OPTION);
+    ck_assert_str_eq(name, "cookie_hmac_selftest_deferred");
+    for (const char *c = text; *c != '\0'; c++)
+        n -= *c == ':';
+    ck_assert_uint_eq(n, 0);
+    ck_assert_int_eq(dtlsl_listener_counter_at(s.l, 0, name, 8, &value),
+                     DTLSL_ERR_SPACE);
+    ck_assert_int_eq(dtlsl_listener_counter_at(NULL, 0, name, 9, &value),
+                     DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(dtlsl_listener_counter_at(s.l, 0, NULL, 9, &value),
+                     DTLSL_ERR_ARGUMENT);
+    ck_assert_int_eq(dtlsl_listener_counter_at(s.l, 0, name, 9, NULL),
+                     DTLSL_ERR_ARGUMENT);
+    finish(&s);
+}
+END_TEST
+
 static void
 keep_tag(scene *s, const dtlsl_event *event)
 {
@@ -316,6 +355,7 @@ main(void)
         keying_material_is_the_clients,
         the_cookies_age_and_data_are_told,
         application_data_in_the_cookie_comes_back,
+        counters_are_told_one_by_one,
         a_tag_comes_with_every_event_up_to_the_last,
         connections_are_iterated_by_age,
         a_session_of_openssl_is_lent_and_known,

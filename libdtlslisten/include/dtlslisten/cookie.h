@@ -159,7 +159,7 @@ typedef struct dtlsl_cookie_plugin {
     void (*tick)(void *state, uint64_t mono_ms, uint64_t unix_ms,
                  uint64_t *next_mono_ms);
     /* Optional: counter number 'index' from 0 on; returns 0, or < 0 when
-     * there is none. *name is static, [a-z0-9_]. */
+     * there is none. *name is static, [a-z0-9_], at most 64. */
     int32_t (*counter)(void *state, uint32_t index, const char **name,
                        uint64_t *value);
 } dtlsl_cookie_plugin;

@@ -173,7 +173,8 @@ DTLSL_API int32_t dtlsl_listener_reload(dtlsl_listener *listener);
 DTLSL_API int32_t dtlsl_listener_stop(dtlsl_listener *listener);
 
 /* Counters by name (0 for an unknown one), their names by index (NULL behind
- * the last), and all of them as text. dtlsl_listener(3) lists them. */
+ * the last), one by its index as dtlsl_gate_counter_at gives it, those of the
+ * strategies too, and all of them as text. dtlsl_listener(3) lists them. */
 enum {
     DTLSL_FORMAT_JSON = 1,
     DTLSL_FORMAT_PROMETHEUS = 2
@@ -181,6 +182,9 @@ enum {
 DTLSL_API uint64_t dtlsl_listener_counter(const dtlsl_listener *listener,
                                           const char *name);
 DTLSL_API const char *dtlsl_listener_counter_name(size_t index);
+DTLSL_API int32_t dtlsl_listener_counter_at(const dtlsl_listener *listener,
+                                            size_t index, char *name,
+                                            size_t name_len, uint64_t *value);
 DTLSL_API int32_t dtlsl_listener_counters(const dtlsl_listener *listener,
                                           int32_t format, char *buf,
                                           size_t buf_len);

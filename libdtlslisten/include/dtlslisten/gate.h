@@ -28,7 +28,8 @@ typedef struct dtlsl_gate dtlsl_gate;
 enum {
     DTLSL_REPLY_MAX = 283,  /* longest HelloVerifyRequest datagram */
     DTLSL_ADDRESS_MAX = 96, /* longest address as text, with its NUL */
-    DTLSL_HELLO_ID_LEN = 32
+    DTLSL_HELLO_ID_LEN = 32,
+    DTLSL_COUNTER_NAME_MAX = 112 /* longest name of a counter, with its NUL */
 };
 
 /* Where a datagram came from and where it was sent to, as in
@@ -164,6 +165,14 @@ DTLSL_API int32_t dtlsl_hello_id(const uint8_t *datagram, size_t len,
 /* A counter by its name, or 0 for an unknown one; dtlsl_gate(3) lists them. */
 DTLSL_API uint64_t dtlsl_gate_counter(const dtlsl_gate *gate,
                                       const char *name);
+
+/* Counter number 'index' of those that a gate has, with its name; those of the
+ * strategies come last, as cookie_<strategy>_<name>. Returns the name's length
+ * (DTLSL_COUNTER_NAME_MAX bytes are always enough), or DTLSL_ERR_OPTION behind
+ * the last. */
+DTLSL_API int32_t dtlsl_gate_counter_at(const dtlsl_gate *gate, size_t index,
+                                        char *name, size_t name_len,
+                                        uint64_t *value);
 
 DTLSL_END_DECLS
 
