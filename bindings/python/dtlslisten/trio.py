@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""The server for trio.
+
+    async with trio.open_nursery() as nursery:
+        server = await nursery.start(
+            dtlslisten.trio.serve, echo, "0.0.0.0", 4433
+        )
+"""
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Optional
+
+import trio
+
+from ._streams import StreamConnection, StreamListener
+from .addresses import Address
+from .counters import ListenerCounters
+from .options import Option
+
+__all__ = ["Server", "serve"]
+
+Handler = Callable[[StreamConnection], Awaitable[None]]
+
+
+class Server:
+    """What ``nursery.start()`` returns."""
+
+    def __init__(self, listener: StreamListener) -> None:
+        self._listener = listener
+
+    @property
+    def address(self) -> Address:
+        """The bound address."""
+        return self._listener.address
+
+    @property
+    def counters(self) -> ListenerCounters:
+        """What the library counts; see Counters."""
+        return self._listener.counters
+
+    @property
+    def connections(self) -> list[StreamConnection]:
+        """The open connections, oldest first."""
+        return self._listener.connections
+
+    def reload(self) -> None:
+        """Reads certificate, key, CA and PSK files anew. If it raises, the
+        old ones stay."""
+        self._listener.reload()
+
+    def close(self) -> None:
+        """No new peers; the peers there are get close_notify. serve() returns
+        when the handlers have ended."""
+        self._listener.stop()
+        self._listener.touched()
+
+
+async def serve(
+    handler: Handler,
+    host: Optional[str] = None,
+    port: int = 0,
+    *,
+    receive_queue: int = 64,
+    task_status: Any = trio.TASK_STATUS_IGNORED,
+    **options: Option,
+) -> None:
+    """Serves until it is cancelled, or until Server.close().
+
+    As in trio.serve_tcp(), ``handler(conn)`` runs in a task for each peer
+    whose handshake is complete, and what it raises ends the server.
+    ``receive_queue`` messages of a connection wait at most; newer ones are
+    dropped and counted. Everything else is as for Listener.
+    """
+    driver = _Driver(handler)
+    listener = StreamListener(
+        host,
+        port,
+        new_event=trio.Event,
+        opened=driver.open,
+        touched=driver.touch,
+        receive_queue=receive_queue,
+        **options,
+    )
+    try:
+        async with trio.open_nursery() as driver.nursery:
+            task_status.started(Server(listener))
+            await driver.run(listener)
+    finally:
+        listener.finish()
+
+
+class _Driver:
+    nursery: trio.Nursery
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._waiting: Optional[trio.CancelScope] = None
+
+    def open(self, conn: StreamConnection) -> None:
+        self.nursery.start_soon(self._run, conn)
+
+    async def _run(self, conn: StreamConnection) -> None:
+        try:
+            await self._handler(conn)
+        finally:
+            conn.close()
+
+    def touch(self) -> None:
+        """Ends a wait: its time may have changed."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+
+    async def run(self, listener: StreamListener) -> None:
+        """Pumps until "stopped"."""
+        while not listener.stopped:
+            with trio.move_on_after(listener.timeout()) as self._waiting:
+                await trio.lowlevel.wait_readable(listener.fileno())
+            self._waiting = None
+            listener.pump()
