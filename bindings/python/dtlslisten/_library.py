@@ -27,14 +27,15 @@ def _load() -> Any:
     name = os.environ.get("DTLSLISTEN_LIBRARY", _NAME)
     try:
         library = ffi.dlopen(name)
-    except OSError as error:
+        version = library.dtlsl_version()
+    except (OSError, ffi.error) as error:
         raise ImportError(
             f"the C library libdtlslisten cannot be loaded ({error}). Install"
             " it with your system's package manager, or from its sources with"
             " './configure && make && make install && ldconfig'; or set"
             " DTLSLISTEN_LIBRARY to the path of libdtlslisten.so.0"
         ) from error
-    if library.dtlsl_version() < library.DTLSL_VERSION:
+    if version < library.DTLSL_VERSION:
         raise ImportError(
             f"{name} is version {text(library.dtlsl_version_string())}, older"
             " than the headers that this package was built with; build the"

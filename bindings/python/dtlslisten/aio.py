@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Optional
@@ -148,10 +147,6 @@ class Server:
             task.cancel()
         while self._tasks:
             await asyncio.wait(self._tasks)
-
-    def __del__(self) -> None:
-        if not self._ended.is_set():
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
 
     def _open(self, conn: StreamConnection) -> None:
         task = self._loop.create_task(self._run(conn))

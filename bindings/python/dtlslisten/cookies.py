@@ -215,7 +215,7 @@ def _close(state: Any) -> None:
 
 def _mint(state: Any, given: Any, cookie: Any, cap: int) -> int:
     def call(strategy: CookieStrategy) -> int:
-        made = bytes(strategy.mint(_input(given)))
+        made = bytes(memoryview(strategy.mint(_input(given))))
         most = min(cap, strategy.max_cookie_len)
         if not 1 <= len(made) <= most:
             raise ValueError(

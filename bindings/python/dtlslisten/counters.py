@@ -30,7 +30,7 @@ class Counters(Mapping[str, int]):
         self._own[name] = ask
 
     def _all(self) -> Iterator[tuple[str, int]]:
-        pointer = self._owner.pointer
+        pointer = self._owner.opened()
         name = ffi.new("char[]", _NAME_MAX)
         value = ffi.new("uint64_t *")
         index = 0
@@ -69,7 +69,7 @@ class ListenerCounters(Counters):
         def call(buffer: Any, size: int) -> int:
             return int(
                 lib.dtlsl_listener_counters(
-                    self._owner.pointer,
+                    self._owner.opened(),
                     lib.DTLSL_FORMAT_PROMETHEUS,
                     buffer,
                     size,

@@ -10,7 +10,7 @@ from . import errors
 from ._library import ffi, lib
 from .addresses import Address, AddressLike
 from .counters import Counters
-from .options import Config, Option
+from .options import Config, Handle, Option
 
 __all__ = ["Gate", "Verdict", "hello_id", "is_client_hello"]
 
@@ -45,17 +45,6 @@ class Verdict(NamedTuple):
     cookie_app: bytes
 
 
-class _Handle:
-    def __init__(self, config: Config) -> None:
-        self._config = config
-        self.pointer: Any = config.make(lib.dtlsl_gate_new, "dtlsl_gate **")
-
-    def free(self) -> None:
-        pointer, self.pointer = self.pointer, ffi.NULL
-        lib.dtlsl_gate_free(pointer)
-        self._config.free()
-
-
 class Gate:
     """Judges datagrams of a socket that you have already.
 
@@ -66,7 +55,9 @@ class Gate:
     """
 
     def __init__(self, **options: Option) -> None:
-        self._handle = _Handle(Config(options))
+        config = Config(options)
+        self._strategies = config.strategies
+        self._handle = Handle(config, "gate")
         self._finalizer = weakref.finalize(self, self._handle.free)
         self.counters = Counters(self._handle, lib.dtlsl_gate_counter_at)
         self._path = ffi.new("dtlsl_path *")
@@ -102,9 +93,7 @@ class Gate:
         Addresses are as recvfrom() gives them, or texts. ``now`` is a pair of
         time.monotonic() and time.time(), for tests; both in seconds.
         """
-        pointer = self._handle.pointer
-        if pointer == ffi.NULL:
-            raise ValueError("the gate is closed")
+        pointer = self._handle.opened()
         here = str(Address.of(local)).encode() if local else ffi.NULL
         there = str(Address.of(peer)).encode()
         self._check(lib.dtlsl_path_set_text(self._path, there, here))

@@ -22,7 +22,7 @@ from ._library import ffi, lib, text
 from .addresses import Address
 from .connection import BaseConnection, Connection
 from .counters import ListenerCounters
-from .options import Config, Option
+from .options import Config, Handle, Option
 
 __all__ = ["Event", "Listener"]
 
@@ -54,24 +54,17 @@ _DATA: int = lib.DTLSL_EVENT_DATA
 _ADDRESS_MAX: int = lib.DTLSL_ADDRESS_MAX
 
 
-class _Handle:
-    """Owns a dtlsl_listener; connections hold it without the Listener."""
+class _Handle(Handle):
+    """Connections hold it without the Listener."""
 
     def __init__(self, config: Config) -> None:
-        self._config = config
-        self.pointer: Any = config.make(
-            lib.dtlsl_listener_new, "dtlsl_listener **", ffi.NULL
-        )
+        super().__init__(config, "listener", ffi.NULL)
 
     def check(self, result: int) -> int:
+        """Raises what was wrong with the last call on the listener."""
         if result < 0:
             errors.fail(result, text(lib.dtlsl_listener_error(self.pointer)))
         return result
-
-    def free(self) -> None:
-        pointer, self.pointer = self.pointer, ffi.NULL
-        lib.dtlsl_listener_free(pointer)
-        self._config.free()
 
 
 class Event(NamedTuple):
@@ -113,7 +106,9 @@ class Listener:
         sock: Optional[socket.socket] = None,
         **options: Option,
     ) -> None:
-        self._handle = _Handle(Config(options))
+        config = Config(options)
+        self._strategies = config.strategies
+        self._handle = _Handle(config)
         self._finalizer = weakref.finalize(self, self._handle.free)
         self._conns: dict[int, Any] = {}
         self._sock = sock
@@ -172,10 +167,7 @@ class Listener:
         return list(self._conns.values())
 
     def _open(self) -> Any:
-        pointer = self._handle.pointer
-        if pointer == ffi.NULL:
-            raise ValueError("the listener is closed")
-        return pointer
+        return self._handle.opened()
 
     def fileno(self) -> int:
         """A descriptor that is readable when there is something to poll;
@@ -246,7 +238,9 @@ class Listener:
 
     def stop(self) -> None:
         """No new peers; every connection gets close_notify and its last
-        event; "stopped" is the last of all."""
+        event; "stopped" is the last of all. Twice is once."""
+        if self.stopping:
+            return
         self._handle.check(lib.dtlsl_listener_stop(self._open()))
         self.stopping = True
 

@@ -8,7 +8,7 @@ given without it, in seconds: ``idle_timeout=30``. A list is joined by commas:
 
 ``cookie`` is a name, a path, a CookieStrategy, or a list of these: the first
 mints, all verify. ``cookie_options`` is a mapping of what stands behind
-``cookie.`` in the manual: ``{"lifetime-ms": 5000}``.
+``cookie.`` in the manual: ``{"lifetime-ms": 30000}``.
 """
 from __future__ import annotations
 
@@ -144,3 +144,29 @@ class Config:
         """Gives the reference back; strategies stay until the caller's end."""
         pointer, self.pointer = self.pointer, ffi.NULL
         lib.dtlsl_config_free(pointer)
+
+
+class Handle:
+    """Owns a listener or gate, which keeps its dtlsl_config alive itself.
+
+    Strategies are not held here but by the Listener or Gate: finalizers hold
+    this, and a strategy may hold its listener.
+    """
+
+    def __init__(self, config: Config, kind: str, *rest: Any) -> None:
+        self._kind = kind
+        constructor = getattr(lib, f"dtlsl_{kind}_new")
+        self._free = getattr(lib, f"dtlsl_{kind}_free")
+        self.pointer: Any = config.make(constructor, f"dtlsl_{kind} **", *rest)
+        config.free()
+
+    def opened(self) -> Any:
+        """The pointer; ValueError once it is freed."""
+        if self.pointer == ffi.NULL:
+            raise ValueError(f"the {self._kind} is closed")
+        return self.pointer
+
+    def free(self) -> None:
+        """Twice is once."""
+        pointer, self.pointer = self.pointer, ffi.NULL
+        self._free(pointer)
