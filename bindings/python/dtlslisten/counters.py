@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Optional
 
 from . import errors
 from ._library import ffi, grown, lib, text
@@ -16,20 +16,29 @@ _NAME_MAX: int = lib.DTLSL_COUNTER_NAME_MAX
 class Counters(Mapping[str, int]):
     """What the library counts, by name; dtlsl_listener(3) lists the names.
 
-    It is live: each look asks the library. The strategies' own counters are
-    there too, as ``cookie_<strategy>_<name>``.
+    It is live: each look asks the library; after close() it has the last
+    values. The strategies' own counters are there too, as
+    ``cookie_<strategy>_<name>``.
     """
 
     def __init__(self, owner: Any, at: Any) -> None:
         self._owner = owner
         self._at = at
         self._own: dict[str, Callable[[], int]] = {}
+        self._last: Optional[dict[str, int]] = None
 
     def add(self, name: str, ask: Callable[[], int]) -> None:
         """A counter of the binding's own."""
         self._own[name] = ask
 
+    def keep(self) -> None:
+        """Its owner is about to go."""
+        self._last = dict(self._all())
+
     def _all(self) -> Iterator[tuple[str, int]]:
+        if self._last is not None:
+            yield from self._last.items()
+            return
         pointer = self._owner.opened()
         name = ffi.new("char[]", _NAME_MAX)
         value = ffi.new("uint64_t *")

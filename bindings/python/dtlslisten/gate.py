@@ -123,6 +123,8 @@ class Gate:
 
     def close(self) -> None:
         """Releases it. Twice is once."""
+        if self._finalizer.alive:
+            self.counters.keep()
         self._finalizer()
 
 

@@ -246,6 +246,8 @@ class Listener:
 
     def close(self) -> None:
         """Ends at once, without a word to the peers. Twice is once."""
+        if self._finalizer.alive:
+            self.counters.keep()
         self._finalizer()
         self._conns.clear()
 
