@@ -19,7 +19,7 @@ def main() -> None:
     near = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     near.bind(("127.0.0.1", 0))
     print("port", near.getsockname()[1], flush=True)
-    client = None
+    client = server  # until it has spoken
     count = 0
     while True:
         datagram, sender = near.recvfrom(65536)
