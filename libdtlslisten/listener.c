@@ -41,16 +41,12 @@ static void on_timer(uv_timer_t *timer);
 static void
 watch(dtlsl_listener *l)
 {
-    int pulling = l->cb == NULL && l->batch_pos < l->batch_len;
-    int events = (pulling ? 0 : UV_READABLE) | (l->blocked ? UV_WRITABLE : 0);
+    int events = UV_READABLE | (l->blocked ? UV_WRITABLE : 0);
 
     if (l->udp == NULL || events == l->watched)
         return;
     l->watched = events;
-    if (events == 0)
-        uv_poll_stop(&l->poll);
-    else
-        uv_poll_start(&l->poll, events, on_poll);
+    uv_poll_start(&l->poll, events, on_poll);
 }
 
 void
@@ -409,10 +405,12 @@ dtlsl_listener_free(dtlsl_listener *l)
         return;
     l->freed = 1;
     l->cb = NULL;
-    if (l->depth == 0)
-        tear_down(l);
-    else
+    if (l->depth > 0) {
         close_socket(l);
+        return;
+    }
+    dtlsl__listener_flush(l);
+    tear_down(l);
 }
 
 static int32_t
@@ -516,7 +514,7 @@ pull(dtlsl_listener *l)
         event = take(l);
         if (event != NULL || l->freed || l->batch_pos >= l->batch_len)
             return event;
-        dtlsl__engine_input(l->engine, &l->batch[l->batch_pos++]);
+        input(l);
     }
 }
 

@@ -3,6 +3,16 @@
 #include "address.h"
 #include "listener_state.h"
 
+/* The answers to the datagrams of a batch leave together: whoever pulls goes
+ * on to the rest of it, and then to poll or timeout, which settle. */
+static void
+done(dtlsl_listener *l)
+{
+    if (dtlsl__listener_leave(l) &&
+        (l->cb != NULL || l->batch_pos >= l->batch_len))
+        dtlsl__listener_settle(l);
+}
+
 int32_t
 dtlsl_conn_send(dtlsl_listener *l, uint64_t conn, const uint8_t *data,
                 size_t len)
@@ -15,8 +25,7 @@ dtlsl_conn_send(dtlsl_listener *l, uint64_t conn, const uint8_t *data,
         dtlsl__listener_flush(l);
     dtlsl__listener_enter(l);
     err = dtlsl__engine_send(l->engine, conn, data, len);
-    if (dtlsl__listener_leave(l))
-        dtlsl__listener_settle(l);
+    done(l);
     return err;
 }
 
@@ -29,8 +38,7 @@ dtlsl_conn_close(dtlsl_listener *l, uint64_t conn)
         return DTLSL_ERR_ARGUMENT;
     dtlsl__listener_enter(l);
     err = dtlsl__engine_close(l->engine, conn);
-    if (dtlsl__listener_leave(l))
-        dtlsl__listener_settle(l);
+    done(l);
     return err;
 }
 

@@ -48,7 +48,7 @@ void dtlsl__listener_flush(dtlsl_listener *l);
 void dtlsl__listener_enter(dtlsl_listener *l);
 int dtlsl__listener_leave(dtlsl_listener *l);
 /* After a call of the application's outside of a dispatch: what it made to be
- * sent leaves at once, what it made to be told comes from the loop. */
+ * sent leaves, what it made to be told comes from the loop. */
 void dtlsl__listener_settle(dtlsl_listener *l);
 
 #endif

@@ -460,6 +460,74 @@ START_TEST(nothing_is_read_while_events_are_not_pulled)
 }
 END_TEST
 
+static void
+answer_next(scene *s)
+{
+    const dtlsl_event *event = dtlsl_listener_next(s->l);
+
+    ck_assert_ptr_nonnull(event);
+    ck_assert_int_eq(event->type, DTLSL_EVENT_DATA);
+    ck_assert_int_eq(
+        dtlsl_conn_send(s->l, event->conn, event->data, event->len), DTLSL_OK);
+}
+
+START_TEST(answers_to_a_batch_leave_together)
+{
+    scene s;
+    uint64_t before;
+
+    open_and_say(&s, 1, 4);
+    before = dtlsl_listener_counter(s.l, "sent");
+    ck_assert_int_eq(dtlsl_listener_poll(s.l, -1), 1);
+    answer_next(&s);
+    ck_assert_uint_eq(dtlsl_listener_counter(s.l, "sent"), before);
+    ck_assert_int_eq(dtlsl_listener_timeout(s.l), 0);
+    ck_assert_uint_eq(dtlsl_listener_counter(s.l, "sent"), before + 1);
+    answer_next(&s);
+    answer_next(&s);
+    ck_assert_uint_eq(dtlsl_listener_counter(s.l, "sent"), before + 1);
+    answer_next(&s);
+    ck_assert_uint_eq(dtlsl_listener_counter(s.l, "sent"), before + 4);
+    scene_close(&s);
+}
+END_TEST
+
+START_TEST(a_batch_to_pull_bounds_no_sends)
+{
+    scene s;
+    uint64_t before;
+
+    open_and_say(&s, 1, 2);
+    ck_assert_int_eq(dtlsl_listener_poll(s.l, -1), 1);
+    before = dtlsl_listener_counter(s.l, "sent");
+    ck_assert_ptr_nonnull(dtlsl_listener_next(s.l));
+    for (int i = 0; i < 1000; i++)
+        ck_assert_int_eq(
+            dtlsl_conn_send(s.l, s.conn, (const uint8_t *)"news", 4),
+            DTLSL_OK);
+    ck_assert_uint_gt(dtlsl_listener_counter(s.l, "sent"), before);
+    ck_assert_int_eq(dtlsl_listener_timeout(s.l), 0);
+    ck_assert_uint_eq(dtlsl_listener_counter(s.l, "sent"), before + 1000);
+    scene_close(&s);
+}
+END_TEST
+
+START_TEST(what_was_sent_leaves_before_a_listener_is_freed)
+{
+    scene s;
+
+    open_and_say(&s, 1, 2);
+    ck_assert_int_eq(dtlsl_listener_poll(s.l, -1), 1);
+    answer_next(&s);
+    dtlsl_listener_free(s.l);
+    s.l = NULL;
+    for (int i = 0; i < TURNS && client_received(s.peer.c) == 0; i++)
+        peer_pump(&s.peer);
+    ck_assert_uint_eq(client_received(s.peer.c), 1);
+    scene_close(&s);
+}
+END_TEST
+
 START_TEST(an_event_stays_valid_until_the_next_is_pulled)
 {
     scene s;
@@ -744,6 +812,9 @@ main(void)
         stop_tells_the_peers_and_frees_the_port_before_stopped,
         any_call_is_allowed_in_any_event,
         nothing_is_read_while_events_are_not_pulled,
+        answers_to_a_batch_leave_together,
+        a_batch_to_pull_bounds_no_sends,
+        what_was_sent_leaves_before_a_listener_is_freed,
         an_event_stays_valid_until_the_next_is_pulled,
         a_callback_set_late_gets_what_was_not_pulled,
         a_callback_that_goes_back_to_pulling_loses_nothing,

@@ -144,7 +144,8 @@ DTLSL_API const char *dtlsl_listener_error(const dtlsl_listener *listener);
 DTLSL_API int32_t dtlsl_listener_on_event(dtlsl_listener *listener,
                                           dtlsl_event_cb cb, void *user);
 
-/* The next event, or NULL. Never does I/O. NULL while a callback is set. */
+/* The next event, or NULL. Never waits, nor reads from the socket; sends only
+ * when the buffer for it is full. NULL while a callback is set. */
 DTLSL_API const dtlsl_event *dtlsl_listener_next(dtlsl_listener *listener);
 
 /* Runs the private loop: waits at most timeout_ms (-1: without limit, 0: not
@@ -191,7 +192,10 @@ DTLSL_API int32_t dtlsl_listener_counters(const dtlsl_listener *listener,
 
 /* Sends one datagram: all of it or an error. DTLSL_ERR_STATE before OPEN or
  * after close; DTLSL_ERR_TOOBIG above dtlsl_conn_mtu; DTLSL_ERR_BUSY when
- * socket and buffer are full: nothing was encrypted, one WRITABLE follows. */
+ * socket and buffer are full: nothing was encrypted, one WRITABLE follows. It
+ * leaves at once; but in a callback, or while datagrams of a batch are left to
+ * be pulled, together with what answers the rest of them, or at the next
+ * dtlsl_listener_poll or _timeout. */
 DTLSL_API int32_t dtlsl_conn_send(dtlsl_listener *listener, uint64_t conn,
                                   const uint8_t *data, size_t len);
 
