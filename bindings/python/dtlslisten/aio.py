@@ -65,6 +65,7 @@ class Server:
         self._shutdown_timeout = shutdown_timeout
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: Optional[asyncio.TimerHandle] = None
+        self._due = 0.0
         self._touched = False
         self._ended = asyncio.Event()
         self._listener = StreamListener(
@@ -186,9 +187,10 @@ class Server:
             return
         due = self._loop.time() + self._listener.timeout()
         if self._timer is not None:
-            if self._timer.when() <= due:
+            if self._due <= due:
                 return
             self._timer.cancel()
+        self._due = due  # uvloop's handles do not always know theirs
         self._timer = self._loop.call_at(due, self._expired)
 
     def _expired(self) -> None:
