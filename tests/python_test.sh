@@ -54,14 +54,19 @@ install_package()
 # What the tests use besides.
 export_tools()
 {
-    DTLSL_HANDSHAKES=$(cd "$top_builddir/tests/interop" && pwd)/handshakes
-    export DTLSL_HANDSHAKES PYTHONPATH=$site
+    local tests
+
+    tests=$(cd "$top_builddir/tests" && pwd)
+    export DTLSL_HANDSHAKES=$tests/interop/handshakes
+    export DTLSL_LIVE_BYTES=$tests/.libs/live_bytes.so
+    export DTLSL_FULL_SOCKET=$tests/.libs/full_socket.so
+    export PYTHONPATH=$site
 }
 
 run_pytest()
 {
-    (cd "$package/tests" && "$python" -m pytest -q -W error \
-        -p no:cacheprovider --durations=10 --basetemp="$dir/tmp")
+    (cd "$package/tests" && LD_PRELOAD=$DTLSL_FULL_SOCKET "$python" -m pytest \
+        -q -W error -p no:cacheprovider --durations=10 --basetemp="$dir/tmp")
 }
 
 # checked NAME COMMAND...: one that need not be there, but must be content.

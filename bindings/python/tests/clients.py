@@ -148,6 +148,7 @@ class Client:
     ) -> None:
         family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         if bind is not None:
             self._socket.bind(bind)
         self._socket.connect((server.host, server.port))
