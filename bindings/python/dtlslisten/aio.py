@@ -18,6 +18,7 @@ from typing import Any, Optional
 from ._streams import StreamConnection, StreamListener
 from .addresses import Address
 from .counters import ListenerCounters
+from .errors import ConnectionClosed
 from .options import Option
 
 __all__ = ["Server", "serve"]
@@ -38,8 +39,9 @@ async def serve(
 
     ``handler(conn)`` runs in a task of its own for each peer whose handshake
     is complete; when it returns or raises, the connection is closed. What it
-    raises goes to the loop's exception handler. ``receive_queue`` messages of
-    a connection wait at most; newer ones are dropped and counted. Leaving
+    raises goes to the loop's exception handler; but for ConnectionClosed, as
+    any peer may leave before it is answered. ``receive_queue`` messages of a
+    connection wait at most; newer ones are dropped and counted. Leaving
     ``async with`` gives handlers ``shutdown_timeout`` seconds to end, then
     cancels them. Everything else is as for Listener.
     """
@@ -157,6 +159,8 @@ class Server:
     async def _run(self, conn: StreamConnection) -> None:
         try:
             await self._handler(conn)
+        except ConnectionClosed:
+            pass  # the peer left while it was being answered
         except Exception as error:
             self._loop.call_exception_handler(
                 {

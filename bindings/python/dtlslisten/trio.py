@@ -16,6 +16,7 @@ import trio
 from ._streams import StreamConnection, StreamListener
 from .addresses import Address
 from .counters import ListenerCounters
+from .errors import ConnectionClosed
 from .options import Option
 
 __all__ = ["Server", "serve"]
@@ -68,7 +69,8 @@ async def serve(
     """Serves until it is cancelled, or until Server.close().
 
     As in trio.serve_tcp(), ``handler(conn)`` runs in a task for each peer
-    whose handshake is complete, and what it raises ends the server.
+    whose handshake is complete, and what it raises ends the server; but for
+    ConnectionClosed, as any peer may leave before it is answered.
     ``receive_queue`` messages of a connection wait at most; newer ones are
     dropped and counted. Everything else is as for Listener.
     """
@@ -103,6 +105,8 @@ class _Driver:
     async def _run(self, conn: StreamConnection) -> None:
         try:
             await self._handler(conn)
+        except ConnectionClosed:
+            pass  # the peer left while it was being answered
         finally:
             conn.close()
 

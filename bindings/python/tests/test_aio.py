@@ -410,6 +410,31 @@ async def test_handler_that_raises() -> None:
     assert bad_port(context) == bad.address[1]
 
 
+async def test_peer_that_leaves_before_its_answer() -> None:
+    """ConnectionClosed ends its handler, and nobody is told."""
+    told: list[Any] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    ends: list[type[BaseException]] = []
+
+    async def handler(conn: StreamConnection) -> None:
+        try:
+            await echo(conn)
+        except dtlslisten.ConnectionClosed as error:
+            ends.append(type(error))
+            raise
+
+    async with await serve(handler) as server:
+        with Client(server.address) as hasty:
+            await opened(hasty)
+            await until(lambda: server.connections)
+            hasty.send(b"one")
+            hasty.send(b"two")
+            hasty.shutdown()
+            await until(lambda: ends)
+    assert told == []
+
+
 def bad_port(context: dict[str, Any]) -> int:
     """The port of the connection in an exception handler's message."""
     found = re.search(r":(\d+) ", context["message"])

@@ -210,6 +210,25 @@ def test_handler_that_raises_ends_the_nursery() -> None:
     run(main)
 
 
+def test_peer_that_leaves_before_its_answer() -> None:
+    """It ends its handler, not the server of all others."""
+
+    async def main() -> None:
+        async with served() as server:
+            with Client(server.address) as hasty:
+                await until(hasty.is_open)
+                hasty.send(b"one")
+                hasty.send(b"two")
+                hasty.shutdown()
+                await until(lambda: server.counters["closed"] == 1)
+            with Client(server.address) as another:
+                await until(another.is_open)
+                another.send(b"hello")
+                await until(lambda: another.has(b"hello"))
+
+    run(main)
+
+
 def test_receive_queue_is_bounded() -> None:
     """The newest are dropped and counted."""
 
