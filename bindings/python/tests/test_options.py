@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -213,18 +215,45 @@ def test_something_else_as_library() -> None:
     assert "ImportError" in done.stderr
 
 
+def headers_of_tomorrow(folder: Path) -> Path:
+    """The installed ones, with the highest version that there can be."""
+    found = subprocess.run(
+        ["pkg-config", "--variable=includedir", "dtlslisten"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    include = Path(found.stdout.strip()) / "dtlslisten"
+    shutil.copytree(include, folder / "dtlslisten")
+    base = folder / "dtlslisten" / "base.h"
+    text, count = re.subn(
+        "DTLSL_VERSION = 0x[0-9a-f]+",
+        "DTLSL_VERSION = 0x7fffffff",
+        base.read_text(),
+    )
+    assert count == 1
+    base.write_text(text)
+    return folder
+
+
 def test_library_older_than_the_headers(tmp_path: Path) -> None:
-    """A package that was built with newer headers."""
-    source = Path(dtlslisten.__file__).parent
-    package = tmp_path / "dtlslisten"
-    package.mkdir()
-    for file in source.glob("*.py"):
-        (package / file.name).write_text(
-            file.read_text().replace(
-                "library.DTLSL_VERSION", "library.DTLSL_VERSION + 1"
-            )
-        )
-    done = imported(PYTHONPATH=str(tmp_path))
+    """A package that was built with newer ones says so."""
+    package = tmp_path / "package"
+    shutil.copytree(
+        Path(__file__).parents[1],
+        package,
+        ignore=shutil.ignore_patterns("tests", "build"),
+    )
+    subprocess.run(
+        [sys.executable, str(package / "cdef_build.py")],
+        env={
+            **os.environ,
+            "DTLSLISTEN_INCLUDEDIR": str(headers_of_tomorrow(tmp_path)),
+        },
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    done = imported(PYTHONPATH=str(package))
     assert done.returncode != 0
     assert "ImportError" in done.stderr
     assert "older" in done.stderr
