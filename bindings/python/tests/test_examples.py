@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -209,3 +210,70 @@ def test_coap_answers_a_foreign_client(tmp_path: Path) -> None:
         )
         assert "hello, 127.0.0.1:" in done.stdout
         assert stop(process)["opened"] == 1
+
+
+# ---- the gate in front of pyOpenSSL ----------------------------------------
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: Any) -> tuple[str, str]:
+    folder = tmp_path_factory.mktemp("certificate")
+    cert, key = str(folder / "cert.pem"), str(folder / "key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-nodes", "-pkeyopt"]
+        + ["ec_paramgen_curve:P-256", "-subj", "/CN=localhost"]
+        + ["-keyout", key, "-out", cert],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    return cert, key
+
+
+@contextmanager
+def gate(certificate: tuple[str, str]) -> Iterator[str]:
+    pytest.importorskip("OpenSSL")
+    with server("gate_pyopenssl.py", *certificate, "127.0.0.1", "0") as (
+        process,
+        address,
+    ):
+        yield address
+        process.send_signal(signal.SIGTERM)
+        output, _ = process.communicate(timeout=LIMIT)
+        assert (process.returncode, output) == (0, "")
+
+
+def test_the_gate_serves_one_after_another(
+    certificate: tuple[str, str]
+) -> None:
+    with gate(certificate) as address:
+        assert s_client(address, "one") == "one"
+        assert s_client(address, "two") == "two"
+
+
+@pytest.mark.parametrize("loss", ["verify", "flight", "answer", "finish"])
+def test_the_gate_serves_over_lossy_paths(
+    certificate: tuple[str, str], loss: str
+) -> None:
+    relay = str(ROOT / "tests" / "interop" / "relay.py")
+    with gate(certificate) as address:
+        host, port = address.split(":")
+        with run(sys.executable, relay, host, port, loss, "way") as process:
+            try:
+                way = process.stdout.readline().split()[1]
+                assert s_client(f"127.0.0.1:{way}", "word") == "word"
+            finally:
+                process.kill()
+
+
+def test_the_gate_survives_what_strangers_send(
+    certificate: tuple[str, str]
+) -> None:
+    chance = random.Random(1)
+    with gate(certificate) as address:
+        host, port = address.split(":")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            for _ in range(2000):
+                head = chance.choice([b"", bytes([22, 254, 253])])
+                rest = chance.randbytes(chance.randrange(100))
+                sock.sendto(head + rest, (host, int(port)))
+        assert s_client(address, "word") == "word"
