@@ -9,6 +9,7 @@
 . "${srcdir:-.}/tests/interop/common.sh"
 
 examples=$srcdir/examples
+include=$(cd "$srcdir/libdtlslisten/include" && pwd)
 known='</hello>;ct=0,</time>;ct=0'
 
 # ask BACKEND PATH ARGUMENT...: what the client printed is in client.out.
@@ -85,7 +86,7 @@ make_python_package()
     python=$(find_python) && "$python" -c "import cffi" 2>/dev/null &&
         cp -RL "$srcdir/bindings/python" "$dir/python" &&
         chmod -R u+w "$dir/python" &&
-        DTLSLISTEN_INCLUDEDIR=$srcdir/libdtlslisten/include \
+        DTLSLISTEN_INCLUDEDIR=$include \
             "$python" "$dir/python/cdef_build.py" >"$dir/build.log" 2>&1
 }
 
@@ -99,10 +100,34 @@ python_server()
     fi
 }
 
+# The binding with the declarations of this build.
+make_lua_binding()
+{
+    command -v luajit >/dev/null && luajit -e 'require("luv")' 2>/dev/null &&
+        mkdir "$dir/bindings" && cp "$srcdir/bindings/cdef.sh" \
+        "$dir/bindings" && cp -R "$srcdir/bindings/lua" "$dir/bindings" &&
+        chmod -R u+w "$dir/bindings" &&
+        env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make -C "$dir/bindings/lua" \
+            DTLSLISTEN_INCDIR="$include" >"$dir/build.log" 2>&1
+}
+
+lua_server()
+{
+    if make_lua_binding; then
+        server lua env LUA_PATH="$dir/bindings/lua/?.lua;;" \
+            luajit "$examples/coap.lua"
+    else
+        skip lua
+    fi
+}
+
 make_psk_file
 DTLSLISTEN_LIBRARY=$(cd "$top_builddir/.libs" && pwd)/libdtlslisten.so.0
 export DTLSLISTEN_LIBRARY
 server c "$top_builddir/examples/coap"
 # An interpreter cannot load a library with sanitizers.
-[ -n "${SANITIZERS:-}" ] || python_server
+if [ -z "${SANITIZERS:-}" ]; then
+    python_server
+    lua_server
+fi
 report coap_test
