@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * The listener: its life, and a client of OpenSSL over loopback. */
+#include "host.h"
 #include "listener_state.h"
 #include "scene.h"
 #include "test.h"
@@ -99,13 +100,26 @@ START_TEST(a_private_loop_has_what_a_shared_one_has_not)
 }
 END_TEST
 
-/* Its gate has time until the cookie key changes; an hour, by this clock. */
+/* When the keys of hmac change depends on the system's uptime. */
+static void
+tick_in_an_hour(void *state, uint64_t mono_ms, uint64_t unix_ms,
+                uint64_t *next_mono_ms)
+{
+    dtlsl__cookie_builtin("hmac")->tick(state, mono_ms, unix_ms, next_mono_ms);
+    *next_mono_ms = mono_ms + 3600000;
+}
+
 START_TEST(a_timeout_is_a_minute_at_most)
 {
+    dtlsl_cookie_plugin hourly = *dtlsl__cookie_builtin("hmac");
     dtlsl_config *config = scene_config();
     dtlsl_listener *l;
     int32_t timeout;
 
+    hourly.name = "hourly";
+    hourly.tick = tick_in_an_hour;
+    ck_assert_int_eq(dtlsl_config_add_cookie(config, &hourly, NULL), DTLSL_OK);
+    scene_set(config, "cookie", "hourly");
     ck_assert_msg(dtlsl_listener_new(&l, config, NULL) == DTLSL_OK, "%s",
                   dtlsl_config_error(config));
     dtlsl_config_free(config);
