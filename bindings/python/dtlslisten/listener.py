@@ -8,6 +8,7 @@
 """
 from __future__ import annotations
 
+import os
 import select
 import socket
 import time
@@ -59,12 +60,26 @@ class _Handle(Handle):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config, "listener", ffi.NULL)
+        _handles.add(self)
 
     def check(self, result: int) -> int:
         """Raises what was wrong with the last call on the listener."""
         if result < 0:
             errors.fail(result, text(lib.dtlsl_listener_error(self.pointer)))
         return result
+
+
+_handles: weakref.WeakSet[_Handle] = weakref.WeakSet()
+
+
+def _forget() -> None:
+    """In the child of a fork, which has the parent's epoll and nonces: what it
+    removed or sent would be amiss there."""
+    for handle in _handles:
+        handle.pointer = ffi.NULL
+
+
+os.register_at_fork(after_in_child=_forget)
 
 
 class Event(NamedTuple):
@@ -133,7 +148,8 @@ class Listener:
         self._handle.check(lib.dtlsl_listener_start(pointer, name, port))
 
     def __del__(self) -> None:
-        if getattr(self, "_finalizer", None) and self._finalizer.alive:
+        handle = getattr(self, "_handle", None)
+        if handle is not None and handle.pointer != ffi.NULL:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self)
 
     def __repr__(self) -> str:
@@ -246,7 +262,7 @@ class Listener:
 
     def close(self) -> None:
         """Ends at once, without a word to the peers. Twice is once."""
-        if self._finalizer.alive:
+        if self._handle.pointer != ffi.NULL:
             self.counters.keep()
         self._finalizer()
         self._conns.clear()

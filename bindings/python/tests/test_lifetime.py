@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import os
 import subprocess
 import sys
 import warnings
@@ -89,6 +90,40 @@ def test_strategy_outlives_a_listener_in_a_cycle() -> None:
             del strategy
             gc.collect()
     assert len(closed) == 20
+
+
+def in_a_child(listener: Listener, conn: Any, gate: Gate) -> None:
+    """All that a fork may try; a gate is all memory and goes on."""
+    with pytest.raises(dtlslisten.ConnectionClosed):
+        conn.send(b"from the child")
+    conn.close()
+    for call in (listener.poll, listener.next, listener.stop):
+        with pytest.raises(ValueError, match="closed"):
+            call()
+    listener.finish()
+    listener.close()
+    assert gate.judge(b"junk", "192.0.2.1:1").action == "drop"
+
+
+def test_listener_is_closed_in_a_child() -> None:
+    """A fork has the parent's epoll, and would take the socket out of it."""
+    with listen() as listener, Client(listener.address) as client:
+        pump(listener, client.is_open)
+        conn, gate = listener.connections[0], Gate()
+        child = os.fork()
+        if child == 0:
+            try:
+                in_a_child(listener, conn, gate)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        events: list[Event] = []
+        client.send(b"x")
+        pump(listener, lambda: events, events.append)
+        assert events[0].data == b"x"
+        client.step()
+        assert client.received == [] and not client.ended
 
 
 NAMES = ("listener", "conn", "event", "config", "strategy", "gate", "counters")
