@@ -69,7 +69,8 @@ class BaseConnection:
 
     @property
     def closed(self) -> bool:
-        """Whether its "close" or "failed" event was delivered."""
+        """Whether its "close" or "failed" event was delivered, or its
+        listener closed."""
         return self.close_reason is not None
 
     @property

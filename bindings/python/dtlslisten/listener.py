@@ -265,6 +265,8 @@ class Listener:
         if self._handle.pointer != ffi.NULL:
             self.counters.keep()
         self._finalizer()
+        for conn in self.connections:
+            conn._end("stopped", "the listener was closed")
         self._conns.clear()
 
     def finish(self) -> None:

@@ -149,6 +149,29 @@ async def test_send_ends_with_the_connection() -> None:
         assert conn.close_reason == "peer"
 
 
+async def test_receive_ends_with_the_server() -> None:
+    """In a task that is no handler, too, and without a word from the socket
+    that the connection is gone."""
+    server = await dtlslisten.serve(
+        lambda conn: conn.receive(),  # type: ignore[arg-type,return-value]
+        HOST,
+        self_signed=True,
+        mtu=MTU,
+        shutdown_timeout=0.05,
+    )
+    with Client(server.address) as client:
+        await until(client.is_open)
+        (conn,) = server.connections
+        with full():
+            fill(conn)
+            task = asyncio.ensure_future(conn.receive())
+            async with server:
+                await turns()
+            with pytest.raises(dtlslisten.ConnectionClosed):
+                await asyncio.wait_for(task, 10)
+    assert conn.close_reason == "stopped"
+
+
 async def test_leaving_the_block_does_not_wait_for_room() -> None:
     """Handlers are cancelled after shutdown_timeout all the same."""
     ends: list[type[BaseException]] = []

@@ -212,6 +212,7 @@ def test_a_closed_listener_says_so() -> None:
         with pytest.raises(ValueError, match="closed"):
             call()
     assert listener.counters["opened"] == 1
+    assert conn.closed and conn.close_reason == "stopped"
     with pytest.raises(dtlslisten.ConnectionClosed):
         conn.send(b"late")
     with pytest.raises(dtlslisten.ConnectionClosed):
