@@ -59,6 +59,7 @@ class Gate:
         self._strategies = config.strategies
         self._handle = Handle(config, "gate")
         self._finalizer = weakref.finalize(self, self._handle.free)
+        self._judging = False
         self.counters = Counters(self._handle, lib.dtlsl_gate_counter_at)
         self._path = ffi.new("dtlsl_path *")
         self._now = ffi.new("dtlsl_now *")
@@ -68,6 +69,12 @@ class Gate:
         self._verdict.size = ffi.sizeof("dtlsl_verdict")
         self._verdict.reply = self._reply
         self._verdict.reply_cap = lib.DTLSL_REPLY_MAX
+
+    def _idle(self) -> Any:
+        """The pointer, but not for a strategy that is asked just now."""
+        if self._judging:
+            raise RuntimeError("the gate is judging a datagram")
+        return self._handle.opened()
 
     def _at(self, pointer: Any, now: Optional[tuple[float, float]]) -> None:
         mono, unix = now or (time.monotonic(), time.time())
@@ -93,21 +100,26 @@ class Gate:
         Addresses are as recvfrom() gives them, or texts. ``now`` is a pair of
         time.monotonic() and time.time(), for tests; both in seconds.
         """
-        pointer = self._handle.opened()
-        here = str(Address.of(local)).encode() if local else ffi.NULL
-        there = str(Address.of(peer)).encode()
+        pointer = self._idle()
+        given = ffi.from_buffer(datagram)
+        here = encoded(str(Address.of(local))) if local else ffi.NULL
+        there = encoded(str(Address.of(peer)))
         self._check(lib.dtlsl_path_set_text(self._path, there, here))
-        self._at(pointer, now)
-        self._check(
-            lib.dtlsl_gate_judge(
-                pointer,
-                self._path,
-                ffi.from_buffer(datagram),
-                len(datagram),
-                self._now,
-                self._verdict,
+        self._judging = True
+        try:
+            self._at(pointer, now)
+            self._check(
+                lib.dtlsl_gate_judge(
+                    pointer,
+                    self._path,
+                    given,
+                    len(given),
+                    self._now,
+                    self._verdict,
+                )
             )
-        )
+        finally:
+            self._judging = False
         return self._read(self._verdict)
 
     def _read(self, given: Any) -> Verdict:
@@ -124,6 +136,7 @@ class Gate:
     def close(self) -> None:
         """Releases it. Twice is once."""
         if self._finalizer.alive:
+            self._idle()
             self.counters.keep()
         self._finalizer()
 

@@ -12,7 +12,7 @@ from OpenSSL import SSL
 from strategies import Signed
 
 import dtlslisten
-from dtlslisten import Gate, Verdict, hello_id, is_client_hello
+from dtlslisten import CookieInput, Gate, Verdict, hello_id, is_client_hello
 
 HELLOS = Path(__file__).resolve().parents[3] / "tests" / "hellos"
 CLIENTS = sorted(path.name[:-6] for path in HELLOS.glob("*-1.bin"))
@@ -260,6 +260,31 @@ def test_live_hellos_in_front_of_openssl() -> None:
     client.set_ciphertext_mtu(1400)
     client.set_connect_state()
     gate = Gate()
+@pytest.mark.parametrize("call", ["close", "judge"])
+def test_a_strategy_cannot_use_its_gate(call: str) -> None:
+    """What asks it would be freed, or overwritten."""
+
+    class Meddling(Signed):
+        """Tries it."""
+
+        gate: Any = None
+
+        def mint(self, hello: CookieInput) -> bytes:
+            """It is refused, the peer is not."""
+            if self.gate is not None:
+                given = () if call == "close" else (first("openssl"), PEER)
+                with pytest.raises(RuntimeError, match="judging"):
+                    getattr(self.gate, call)(*given)
+            return super().mint(hello)
+
+    strategy = Meddling()
+    gate = strategy.gate = Gate(cookie=strategy)
+    assert gate.judge(first("openssl"), PEER).action == "reply"
+    assert strategy.errors == 0
+    gate.close()
+    assert strategy.closed == 1
+
+
     now = time.monotonic(), time.time()
     with pytest.raises(SSL.WantReadError):
         client.do_handshake()
