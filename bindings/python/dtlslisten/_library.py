@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Union
 
 try:
     from ._cdef import ffi as _ffi
@@ -17,7 +17,9 @@ except ModuleNotFoundError as error:
         " 'python3 cdef_build.py' in bindings/python"
     ) from error
 
-__all__ = ["ffi", "grown", "lib", "text"]
+__all__ = ["Bytes", "encoded", "ffi", "grown", "lib", "text"]
+
+Bytes = Union[bytes, bytearray, memoryview]
 
 ffi: Any = _ffi
 _NAME = "libdtlslisten.so.0"
@@ -47,6 +49,13 @@ def _load() -> Any:
 def text(pointer: Any) -> str:
     """A NUL-terminated text of the library, copied."""
     return str(ffi.string(pointer).decode("utf-8", "replace"))
+
+
+def encoded(value: str) -> bytes:
+    """A text for the library, which would take it up to the first NUL."""
+    if "\0" in value:
+        raise ValueError(f"there is a NUL character in {value!r}")
+    return value.encode("utf-8", "surrogateescape")
 
 
 def grown(call: Callable[[Any, int], int]) -> tuple[int, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import errors
-from ._library import lib
+from ._library import Bytes, lib
 from .connection import BaseConnection
 from .listener import Event, Listener
 
@@ -78,13 +78,13 @@ class StreamConnection(BaseConnection):
         except errors.ConnectionClosed:
             raise StopAsyncIteration from None
 
-    def send_nowait(self, data: bytes) -> None:
+    def send_nowait(self, data: Bytes) -> None:
         super().send_nowait(data)
         self._feed.touched()
 
     send_nowait.__doc__ = BaseConnection.send_nowait.__doc__
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: Bytes) -> None:
         """Sends one message; waits while the socket is full. Cancelled, it
         has sent nothing. TooBig above ``mtu``, ConnectionClosed at the end."""
         while True:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from . import errors
-from ._library import ffi, grown, lib, text
+from ._library import Bytes, encoded, ffi, grown, lib, text
 from .addresses import Address
 
 __all__ = ["BaseConnection", "Connection"]
@@ -86,7 +86,7 @@ class BaseConnection:
     def info(self, name: str) -> str:
         """A fact on the session: "alpn", "cipher", "version", "server-name"
         or "psk-identity"; "" where there is none."""
-        read = self._read(lib.dtlsl_conn_info, name.encode())
+        read = self._read(lib.dtlsl_conn_info, encoded(name))
         return read.decode("utf-8", "replace")
 
     @property
@@ -119,14 +119,14 @@ class BaseConnection:
         return self._read(lib.dtlsl_conn_peer_certificate) or None
 
     def export_keying_material(
-        self, label: str, length: int, context: Optional[bytes] = None
+        self, label: str, length: int, context: Optional[Bytes] = None
     ) -> bytes:
         """``length`` bytes of keying material (RFC 5705)."""
         out = ffi.new("uint8_t[]", max(length, 1))
         given = ffi.NULL if context is None else ffi.from_buffer(context)
-        size = 0 if context is None else len(context)
+        size = 0 if context is None else len(given)
         self._ask(
-            lib.dtlsl_conn_export, label.encode(), given, size, out, length
+            lib.dtlsl_conn_export, encoded(label), given, size, out, length
         )
         return bytes(ffi.buffer(out, length))
 
@@ -141,16 +141,20 @@ class BaseConnection:
         """The application data in its cookie."""
         return self._read(lib.dtlsl_conn_cookie_app)
 
-    def send_nowait(self, data: bytes) -> None:
-        """Sends one message: all of it, or an exception and nothing.
+    def send_nowait(self, data: Bytes) -> None:
+        """Sends one message, of a byte at least: all of it, or an exception
+        and nothing.
 
         Busy when the socket is full (a "writable" event follows), TooBig
         above ``mtu``, ConnectionClosed before "open" and after the end.
         """
+        message = ffi.from_buffer(data)
         result = lib.dtlsl_conn_send(
-            self._handle.pointer, self.id, ffi.from_buffer(data), len(data)
+            self._handle.pointer, self.id, message, len(message)
         )
         if result < 0:
+            if len(message) == 0:
+                raise ValueError("a message has one byte at least")
             self._refuse(result)
 
     def close(self) -> None:
@@ -163,6 +167,6 @@ class BaseConnection:
 class Connection(BaseConnection):
     """A connection of a Listener."""
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: Bytes) -> None:
         """The same as send_nowait()."""
         self.send_nowait(data)

@@ -7,7 +7,7 @@ import weakref
 from typing import Any, NamedTuple, Optional
 
 from . import errors
-from ._library import ffi, lib
+from ._library import Bytes, encoded, ffi, lib
 from .addresses import Address, AddressLike
 from .counters import Counters
 from .options import Config, Handle, Option
@@ -90,7 +90,7 @@ class Gate:
 
     def judge(
         self,
-        datagram: bytes,
+        datagram: Bytes,
         peer: AddressLike,
         local: Optional[AddressLike] = None,
         now: Optional[tuple[float, float]] = None,
@@ -141,18 +141,18 @@ class Gate:
         self._finalizer()
 
 
-def is_client_hello(datagram: bytes) -> bool:
+def is_client_hello(datagram: Bytes) -> bool:
     """Whether it starts with a fragment of a ClientHello in epoch 0; for
     routing, it judges nothing."""
     given = ffi.from_buffer(datagram)
-    return bool(lib.dtlsl_is_client_hello(given, len(datagram)))
+    return bool(lib.dtlsl_is_client_hello(given, len(given)))
 
 
-def hello_id(datagram: bytes) -> bytes:
+def hello_id(datagram: Bytes) -> bytes:
     """The 32 bytes by which copies of one ClientHello are told. ValueError if
     it is no first fragment of one."""
     out = ffi.new("uint8_t[32]")
     given = ffi.from_buffer(datagram)
-    if lib.dtlsl_hello_id(given, len(datagram), out) < 0:
+    if lib.dtlsl_hello_id(given, len(given), out) < 0:
         raise ValueError("not the first fragment of a ClientHello")
     return bytes(ffi.buffer(out))

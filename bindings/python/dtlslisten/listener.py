@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Optional
 
 from . import errors
-from ._library import ffi, lib, text
+from ._library import encoded, ffi, lib, text
 from .addresses import Address
 from .connection import BaseConnection, Connection
 from .counters import ListenerCounters
@@ -144,7 +144,7 @@ class Listener:
             return
         if not 0 <= port <= 65535:
             raise ValueError(f"the port is from 0 to 65535, not {port}")
-        name = host.encode() if host else ffi.NULL
+        name = encoded(host) if host else ffi.NULL
         self._handle.check(lib.dtlsl_listener_start(pointer, name, port))
 
     def __del__(self) -> None:

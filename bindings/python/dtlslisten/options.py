@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Union
 
 from . import errors
-from ._library import ffi, lib, text
+from ._library import encoded, ffi, lib, text
 
 if TYPE_CHECKING:
     from .cookies import CookieStrategy
@@ -115,10 +115,8 @@ class Config:
 
     def set(self, name: str, value: str) -> None:
         """Sets one option by the library's name for it."""
-        if "\0" in name + value:
-            raise TypeError(f"the option {name!r} has a NUL character in it")
         self.check(
-            lib.dtlsl_config_set(self.pointer, name.encode(), value.encode())
+            lib.dtlsl_config_set(self.pointer, encoded(name), encoded(value))
         )
 
     def make(self, constructor: Any, kind: str, *rest: Any) -> Any:

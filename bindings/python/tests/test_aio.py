@@ -178,8 +178,17 @@ async def test_peer_certificate(server_pair: Pair, client_pair: Pair) -> None:
             assert one_of(handler).peer_certificate() == client_pair.der
 
 
-@pytest.mark.parametrize("context", [None, b"", b"context", b"\0" * 300])
-async def test_exporter(context: Optional[bytes]) -> None:
+@pytest.mark.parametrize(
+    "context",
+    [
+        None,
+        b"",
+        b"context",
+        b"\0" * 300,
+        memoryview(b"wide").cast("B", (1, 4)),
+    ],
+)
+async def test_exporter(context: Any) -> None:
     """Both sides get the same bytes (RFC 5705)."""
     label = "EXPERIMENTAL dtlslisten"
     async with held() as (server, handler):
@@ -189,8 +198,11 @@ async def test_exporter(context: Optional[bytes]) -> None:
             ours = one_of(handler).export_keying_material(label, 40, context)
             assert len(ours) == 40
             assert ours == client.ssl.export_keying_material(
-                label.encode(), 40, context
+                label.encode(), 40, context and bytes(context)
             )
+            for wrong in (label + "\0", "\0"):
+                with pytest.raises(ValueError, match="NUL"):
+                    one_of(handler).export_keying_material(wrong, 40)
 
 
 async def test_facts_after_the_end() -> None:
@@ -267,17 +279,32 @@ async def test_datagram_beyond_the_buffer_is_dropped() -> None:
             await answered(client)
 
 
-@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def wide(message: bytes) -> memoryview:
+    """The same bytes in one row, so that len() is 1."""
+    return memoryview(message).cast("B", (1, len(message)))
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, wide])
 async def test_all_kinds_of_bytes_are_sent(kind: Any) -> None:
-    """What has a buffer can be sent; text cannot."""
+    """What has a buffer can be sent, all of it; text cannot."""
     async with held() as (server, handler):
         with Client(server.address) as client:
             await opened(client)
             await until(lambda: handler.conns)
-            await one_of(handler).send(kind(b"hello"))
-            await until(lambda: client.has(b"hello"))
+            await one_of(handler).send(kind(b"hello!"))
+            await until(lambda: client.has(b"hello!"))
             with pytest.raises(TypeError):
                 await one_of(handler).send("hello")  # type: ignore[arg-type]
+
+
+async def test_empty_message() -> None:
+    """DTLS has none."""
+    async with held() as (server, handler):
+        with Client(server.address) as client:
+            await opened(client)
+            await until(lambda: handler.conns)
+            with pytest.raises(ValueError, match="one byte"):
+                await one_of(handler).send(b"")
 
 
 async def test_receive_queue_is_bounded() -> None:

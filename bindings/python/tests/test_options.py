@@ -2,7 +2,10 @@
 """Options, what is refused, and how the package looks for the library."""
 from __future__ import annotations
 
+import copy
+import errno
 import os
+import pickle
 import re
 import shutil
 import subprocess
@@ -96,8 +99,6 @@ def test_values() -> None:
         {"idle_timeout": "30"},
         {"idle_timeout": True},
         {"cookie_options": "lifetime-ms=1"},
-        {"cert_file": "a\0b"},
-        {"cookie_options": {"a\0": "b"}},
         {"cookie": 7.5},
     ],
 )
@@ -105,6 +106,28 @@ def test_types_that_are_refused(given: dict[str, Any]) -> None:
     """TypeError, before the library is asked."""
     with pytest.raises(TypeError):
         listen(**given)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"cert_file": "a\0b"},
+        {"cookie_options": {"a\0": "b"}},
+        {"host": "127.0.0.1\0"},
+    ],
+)
+def test_texts_with_a_nul(given: dict[str, Any]) -> None:
+    """The library would see what is before it alone."""
+    with pytest.raises(ValueError, match="NUL"):
+        Listener(**{"host": HOST, "self_signed": True, **given})
+
+
+def test_paths_that_are_no_utf_8(tmp_path: Path, server_pair: Pair) -> None:
+    """os.listdir() gives such ones."""
+    path = tmp_path / os.fsdecode(b"\xff.pem")
+    shutil.copy(server_pair.cert_file, path)
+    key_file = server_pair.key_file
+    Listener(HOST, cert_file=path, key_file=key_file).close()
 
 
 @pytest.mark.parametrize(
@@ -167,6 +190,21 @@ def test_every_error_has_a_class() -> None:
         assert caught.value.name == name
         assert caught.value.args == (str(caught.value),)
         assert not isinstance(caught.value, dtlslisten.SocketError)
+
+
+@pytest.mark.parametrize("code", [-errno.EADDRINUSE, lib.DTLSL_ERR_BUSY])
+def test_errors_travel(code: int) -> None:
+    """To other processes, as the exceptions of a pool do."""
+    with pytest.raises(dtlslisten.Error) as caught:
+        dtlslisten.errors.fail(code, "a text")
+    for again in (
+        pickle.loads(pickle.dumps(caught.value)),
+        copy.copy(caught.value),
+    ):
+        assert isinstance(again, type(caught.value))
+        assert again.code == code
+        assert again.name == caught.value.name
+        assert str(again) == str(caught.value)
 
 
 def test_declarations_fit_the_library() -> None:
