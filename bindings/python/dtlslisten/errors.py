@@ -2,7 +2,8 @@
 """What can go wrong, as exceptions."""
 from __future__ import annotations
 
-from typing import NoReturn
+import os
+from typing import Any, NoReturn
 
 from ._library import lib, text
 
@@ -30,6 +31,9 @@ class Error(Exception):
         self.message = message or text(lib.dtlsl_strerror(code))
         super().__init__(f"{self.message} [{self.name}]")
 
+    def __reduce__(self) -> Any:
+        return type(self), (self.code, self.message)
+
     def __str__(self) -> str:
         return f"{self.message} [{self.name}]"
 
@@ -51,11 +55,13 @@ class TooBig(Error, ValueError):
 
 
 class SocketError(Error, OSError):
-    """An error of the system; ``errno`` is set as for every OSError."""
+    """An error of the system; ``errno`` and ``strerror`` are set as for every
+    OSError."""
 
     def __init__(self, code: int, message: str = "") -> None:
         super().__init__(code, message)
         self.errno = -code
+        self.strerror = os.strerror(-code)
 
 
 _CLASSES: dict[int, type[Error]] = {

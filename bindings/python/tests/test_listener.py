@@ -237,6 +237,7 @@ def test_port_in_use() -> None:
             Listener(HOST, listener.address.port, self_signed=True)
     assert isinstance(caught.value, dtlslisten.SocketError)
     assert caught.value.errno == errno.EADDRINUSE
+    assert caught.value.strerror == os.strerror(errno.EADDRINUSE)
     assert caught.value.name == "EADDRINUSE"
     assert caught.value.code == -errno.EADDRINUSE
     assert "in use" in str(caught.value)
