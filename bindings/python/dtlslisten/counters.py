@@ -2,7 +2,7 @@
 """Counters as a mapping."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping
 from typing import Any, Optional
 
 from . import errors
@@ -25,6 +25,7 @@ class Counters(Mapping[str, int]):
         self._owner = owner
         self._at = at
         self._own: dict[str, Callable[[], int]] = {}
+        self._index: dict[str, int] = {}
         self._last: Optional[dict[str, int]] = None
 
     def add(self, name: str, ask: Callable[[], int]) -> None:
@@ -35,25 +36,32 @@ class Counters(Mapping[str, int]):
         """Its owner is about to go."""
         self._last = dict(self._all())
 
+    def _library(self, index: int) -> Iterator[tuple[str, int]]:
+        """The library's, from that one on."""
+        pointer = self._owner.opened()
+        name = ffi.new("char[]", _NAME_MAX)
+        value = ffi.new("uint64_t *")
+        while self._at(pointer, index, name, _NAME_MAX, value) >= 0:
+            yield text(name), value[0]
+            index += 1
+
     def _all(self) -> Iterator[tuple[str, int]]:
         if self._last is not None:
             yield from self._last.items()
             return
-        pointer = self._owner.opened()
-        name = ffi.new("char[]", _NAME_MAX)
-        value = ffi.new("uint64_t *")
-        index = 0
-        while self._at(pointer, index, name, _NAME_MAX, value) >= 0:
-            yield text(name), value[0]
-            index += 1
+        yield from self._library(0)
         for own, ask in self._own.items():
             yield own, ask()
 
     def __getitem__(self, name: str) -> int:
-        for known, value in self._all():
-            if known == name:
-                return value
-        raise KeyError(name)
+        if self._last is not None:
+            return self._last[name]
+        if name in self._own:
+            return self._own[name]()
+        if name not in self._index:
+            names = (known for known, _ in self._library(0))
+            self._index = {known: i for i, known in enumerate(names)}
+        return next(self._library(self._index[name]))[1]
 
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self._all())
@@ -61,7 +69,7 @@ class Counters(Mapping[str, int]):
     def __len__(self) -> int:
         return sum(1 for _ in self._all())
 
-    def items(self) -> Any:
+    def items(self) -> ItemsView[str, int]:
         """All names with their values, read in one pass."""
         return dict(self._all()).items()
 

@@ -44,6 +44,22 @@ def test_mapping() -> None:
             assert caught.value.args == (wrong,)
 
 
+def test_each_look_is_one_question() -> None:
+    """dict() takes no time that grows with the square of their number."""
+    with listen() as listener:
+        counters, asked = listener.counters, 0
+        count, ask = len(counters), counters._at
+
+        def counting(*given: Any) -> int:
+            nonlocal asked
+            asked += 1
+            return int(ask(*given))
+
+        counters._at = counting
+        assert len(dict(counters)) == count
+        assert asked <= 4 * count
+
+
 def test_it_is_live() -> None:
     """Each look asks the library."""
     with listen() as listener, Client(listener.address) as client:
