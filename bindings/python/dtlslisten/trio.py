@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 import trio
 
+from ._library import Bytes
 from ._streams import StreamConnection, StreamListener
 from .addresses import Address
 from .counters import ListenerCounters
@@ -22,6 +23,26 @@ from .options import Option
 __all__ = ["Server", "serve"]
 
 Handler = Callable[[StreamConnection], Awaitable[None]]
+
+
+class _Connection(StreamConnection):
+    """Trio's rule: what is asynchronous is a checkpoint, always."""
+
+    async def receive(self) -> bytes:
+        await trio.lowlevel.checkpoint()
+        return await super().receive()
+
+    receive.__doc__ = StreamConnection.receive.__doc__
+
+    async def send(self, data: Bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        await super().send(data)
+
+    send.__doc__ = StreamConnection.send.__doc__
+
+
+class _Listener(StreamListener):
+    _connection = _Connection
 
 
 class Server:
@@ -75,7 +96,7 @@ async def serve(
     dropped and counted. Everything else is as for Listener.
     """
     driver = _Driver(handler)
-    listener = StreamListener(
+    listener = _Listener(
         host,
         port,
         new_event=trio.Event,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from clients import Client, gnutls_cli, s_client
 from waiting import LIMIT
 
@@ -249,6 +250,35 @@ def test_receive_queue_is_bounded() -> None:
                 assert server.counters["receive_queue_dropped"] == 3
                 assert await conns[0].receive() == b"0"
                 assert await conns[0].receive() == b"1"
+
+    run(main)
+
+
+def test_checkpoints() -> None:
+    """Who has always something to do lets others run all the same."""
+
+    async def main() -> None:
+        conns: list[StreamConnection] = []
+
+        async def holding(conn: StreamConnection) -> None:
+            conns.append(conn)
+            await trio.sleep_forever()
+
+        async with served(holding) as server:
+            with Client(server.address) as client:
+                await until(client.is_open)
+                await until(lambda: conns)
+                client.send(b"x")
+                await until(lambda: server.counters["data_in"] == 1)
+                with trio.CancelScope() as scope:
+                    scope.cancel()
+                    await conns[0].receive()
+                assert scope.cancelled_caught
+                with trio.testing.assert_checkpoints():
+                    assert await conns[0].receive() == b"x"
+                with trio.testing.assert_checkpoints():
+                    await conns[0].send(b"y")
+                await until(lambda: client.has(b"y"))
 
     run(main)
 
