@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 from typing import NamedTuple, Union
 
 __all__ = ["Address", "AddressLike"]
@@ -45,8 +44,5 @@ class Address(NamedTuple):
         zone = int.from_bytes(raw[18:22], "big")
         host = str(address.ipv4_mapped or address)
         if zone:
-            try:
-                host += f"%{socket.if_indextoname(zone)}"
-            except OSError:
-                host += f"%{zone}"
+            host += f"%{zone}"  # as the library writes it
         return cls(host, int.from_bytes(raw[16:18], "big"))

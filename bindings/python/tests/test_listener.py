@@ -328,6 +328,5 @@ def test_addresses() -> None:
     mapped = bytes(10) + b"\xff\xff\xc0\x00\x02\x01"
     assert of_bytes(mapped + b"\x11\x51" + bytes(6)) == ("192.0.2.1", 4433)
     local = b"\xfe\x80" + bytes(13) + b"\x01" + b"\x00\x01"
-    assert of_bytes(local + b"\0\0\0\x01" + bytes(2)) == ("fe80::1%lo", 1)
-    unknown = of_bytes(local + b"\x7f\0\0\0" + bytes(2))
-    assert unknown == (f"fe80::1%{0x7F000000}", 1)
+    zone = b"\x7f\0\0\1" + bytes(2)
+    assert of_bytes(local + zone) == (f"fe80::1%{0x7F000001}", 1)
