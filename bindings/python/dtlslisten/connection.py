@@ -168,5 +168,7 @@ class Connection(BaseConnection):
     """A connection of a Listener."""
 
     def send(self, data: Bytes) -> None:
-        """The same as send_nowait()."""
+        """The same as send_nowait(). The answers to a batch of datagrams
+        leave together, when the last of its events was pulled, or at the
+        next poll() or timeout()."""
         self.send_nowait(data)

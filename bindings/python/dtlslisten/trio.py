@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """The server for trio.
 
+    start = functools.partial(dtlslisten.trio.serve, self_signed=True)
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(
-            dtlslisten.trio.serve, echo, "0.0.0.0", 4433
-        )
+        server = await nursery.start(start, echo, "0.0.0.0", 4433)
 """
 from __future__ import annotations
 
