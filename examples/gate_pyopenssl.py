@@ -24,6 +24,7 @@ from OpenSSL import SSL
 MAX_SESSIONS = 1000
 MTU = 1232
 IDLE = 30.0
+TICK = 0.25  # seconds between looks at all sessions
 DTLS_1_2 = 0xFEFD
 
 
@@ -103,15 +104,18 @@ class Server:
 
     def run(self) -> None:
         """Serves until it is interrupted."""
+        due = 0.0
         while True:
-            select.select([self._sock], [], [], 1)
+            select.select([self._sock], [], [], TICK)
             for _ in range(64):
                 try:
                     datagram, peer = self._sock.recvfrom(65536)
                 except BlockingIOError:
                     break
                 self._route(datagram, peer)
-            self._run_timers()
+            if time.monotonic() >= due:
+                self._run_timers()
+                due = time.monotonic() + TICK
 
     def _route(self, datagram: bytes, peer: Any) -> None:
         session = self._sessions.get(peer)
