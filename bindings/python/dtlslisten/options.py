@@ -39,6 +39,7 @@ def _table() -> Iterator[str]:
 
 
 _OPTIONS = frozenset(_table())
+_OURS = ["cookie_options", "receive_queue", "shutdown_timeout", "sock"]
 
 
 def names() -> list[str]:
@@ -48,7 +49,7 @@ def names() -> list[str]:
 
 def _unknown(keyword: str) -> TypeError:
     known = names() + [n[:-3] for n in names() if n.endswith("_ms")]
-    near = difflib.get_close_matches(keyword, known + ["cookie_options"], 1)
+    near = difflib.get_close_matches(keyword, known + _OURS, 1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return TypeError(f"dtlslisten has no option {keyword!r}{hint}")
 

@@ -52,6 +52,9 @@ def test_names_are_the_librarys() -> None:
         ("self_singed", "self_signed"),
         ("cookies", "cookie"),
         ("cookie_option", "cookie_options"),
+        ("recieve_queue", "receive_queue"),
+        ("shutdown_timout", "shutdown_timeout"),
+        ("socket", "sock"),
     ],
 )
 def test_unknown_option(wrong: str, near: str) -> None:
