@@ -18,6 +18,15 @@ from .listener import Event, Listener
 __all__ = ["StreamConnection"]
 
 
+def only_closed(error: BaseException) -> bool:
+    """Whether a peer left, and no more: ConnectionClosed, or a group of it,
+    as nurseries and task groups raise."""
+    parts = getattr(error, "exceptions", None)
+    if parts:
+        return all(only_closed(part) for part in parts)
+    return isinstance(error, errors.ConnectionClosed)
+
+
 class StreamConnection(BaseConnection):
     """A verified peer; iterate over it for its messages.
 

@@ -15,10 +15,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Optional
 
-from ._streams import StreamConnection, StreamListener
+from ._streams import StreamConnection, StreamListener, only_closed
 from .addresses import Address
 from .counters import ListenerCounters
-from .errors import ConnectionClosed
 from .options import Option
 
 __all__ = ["Server", "serve"]
@@ -159,18 +158,20 @@ class Server:
     async def _run(self, conn: StreamConnection) -> None:
         try:
             await self._handler(conn)
-        except ConnectionClosed:
-            pass  # the peer left while it was being answered
         except Exception as error:
-            self._loop.call_exception_handler(
-                {
-                    "message": f"Exception in the handler of {conn!r}",
-                    "exception": error,
-                    "task": asyncio.current_task(),
-                }
-            )
+            if not only_closed(error):
+                self._tell(conn, error)
         finally:
             conn.close()
+
+    def _tell(self, conn: StreamConnection, error: Exception) -> None:
+        self._loop.call_exception_handler(
+            {
+                "message": f"Exception in the handler of {conn!r}",
+                "exception": error,
+                "task": asyncio.current_task(),
+            }
+        )
 
     def _pump(self) -> None:
         self._listener.pump()

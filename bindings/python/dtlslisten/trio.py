@@ -13,10 +13,9 @@ from typing import Any, Optional
 import trio
 
 from ._library import Bytes
-from ._streams import StreamConnection, StreamListener
+from ._streams import StreamConnection, StreamListener, only_closed
 from .addresses import Address
 from .counters import ListenerCounters
-from .errors import ConnectionClosed
 from .options import Option
 
 __all__ = ["Server", "serve"]
@@ -125,8 +124,9 @@ class _Driver:
     async def _run(self, conn: StreamConnection) -> None:
         try:
             await self._handler(conn)
-        except ConnectionClosed:
-            pass  # the peer left while it was being answered
+        except Exception as error:
+            if not only_closed(error):
+                raise
         finally:
             conn.close()
 

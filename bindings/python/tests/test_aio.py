@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import socket
+import sys
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -460,6 +461,36 @@ async def test_peer_that_leaves_before_its_answer() -> None:
             hasty.shutdown()
             await until(lambda: ends)
     assert told == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="has no TaskGroup")
+async def test_peer_that_leaves_a_task_group() -> None:
+    """Nobody is told of a group of ConnectionClosed either."""
+    told: list[Any] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context))
+    ends: list[BaseException] = []
+
+    async def handler(conn: StreamConnection) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                async for message in conn:
+                    group.create_task(conn.send(message))
+        except Exception as error:
+            ends.append(error)
+            raise
+
+    async with await serve(handler) as server:
+        with Client(server.address) as hasty:
+            await opened(hasty)
+            await until(lambda: server.connections)
+            hasty.send(b"one")
+            hasty.send(b"two")
+            hasty.shutdown()
+            await until(lambda: ends)
+    assert told == []
+    (part, *_) = ends[0].exceptions  # type: ignore[attr-defined]
+    assert isinstance(part, dtlslisten.ConnectionClosed)
 
 
 def bad_port(context: dict[str, Any]) -> int:

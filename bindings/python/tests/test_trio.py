@@ -230,6 +230,54 @@ def test_peer_that_leaves_before_its_answer() -> None:
     run(main)
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_peer_that_leaves_a_nursery(strict: bool) -> None:
+    """Nor when it leaves a handler with tasks, whose nursery makes a group
+    of it; what is not a peer's leaving still ends the server."""
+    ends: list[BaseException] = []
+
+    async def handler(conn: StreamConnection) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                async for message in conn:
+                    nursery.start_soon(conn.send, message)
+                    if message == b"boom":
+                        nursery.start_soon(conn.send, b"")
+        except Exception as error:
+            ends.append(error)
+            raise
+
+    async def main() -> None:
+        async with served(handler) as server:
+            with Client(server.address) as hasty:
+                await until(hasty.is_open)
+                hasty.send(b"one")
+                hasty.send(b"two")
+                hasty.shutdown()
+                await until(lambda: ends)
+            with Client(server.address) as another:
+                await until(another.is_open)
+                another.send(b"hello")
+                await until(lambda: another.has(b"hello"))
+                another.send(b"boom")
+                await trio.sleep_forever()
+
+    async def limited() -> None:
+        with trio.fail_after(LIMIT):
+            await main()
+
+    with pytest.raises(Exception) as caught:
+        trio.run(limited, strict_exception_groups=strict)
+    assert "at least" in str(leaf(caught.value))
+    assert isinstance(leaf(ends[0]), dtlslisten.ConnectionClosed)
+
+
+def leaf(error: BaseException) -> BaseException:
+    """The first exception that is no group."""
+    parts = getattr(error, "exceptions", None)
+    return leaf(parts[0]) if parts else error
+
+
 def test_receive_queue_is_bounded() -> None:
     """The newest are dropped and counted."""
 
