@@ -351,10 +351,10 @@ async def test_queue_is_read_to_its_end() -> None:
 
 async def test_killed_client_is_idle() -> None:
     """idle_timeout ends what nobody ends."""
-    async with await serve(idle_timeout=0.3) as server:
-        with s_client(server.address) as client:
-            await echoed(client)
-            (conn,) = server.connections
+    async with held(idle_timeout=0.3) as (server, handler):
+        with s_client(server.address):
+            await until(lambda: handler.conns)
+        conn = one_of(handler)
         await until(lambda: conn.closed)
         assert conn.close_reason == "idle"
         assert server.connections == []
