@@ -43,6 +43,7 @@ function Gate.new(opts)
     local self = setmetatable({
         api = api,
         pointer = pointer,
+        strategies = strategies,
         now = ffi.new("dtlsl_now"),
         due = ffi.new("uint64_t[1]"),
         path = ffi.new("dtlsl_path"),
@@ -50,8 +51,7 @@ function Gate.new(opts)
         verdict = ffi.new("dtlsl_verdict"),
     }, Gate)
 
-    self.release, self.owner = library.own(pointer, api.dtlsl_gate_free,
-        strategies)
+    library.own(self, api.dtlsl_gate_free)
     self.verdict.size = ffi.sizeof("dtlsl_verdict")
     self.verdict.reply = self.reply
     self.verdict.reply_cap = lib.DTLSL_REPLY_MAX
@@ -59,7 +59,6 @@ function Gate.new(opts)
 end
 
 function Gate:close()
-    self.pointer = nil
     self.release()
 end
 

@@ -69,23 +69,22 @@ local interpreted = setmetatable({}, {
     end,
 })
 
--- own(POINTER, FREE, ANCHOR): a function that frees the pointer, once, and an
--- object that does so when it is collected. ANCHOR is kept alive until then:
--- the finalizer of a userdata keeps what it refers to, one of ffi.gc does not.
-local function own(pointer, free, anchor)
-    local owner = newproxy(true)
-    local held = { pointer = pointer, anchor = anchor }
+-- own(OBJECT, FREE): OBJECT.release() frees OBJECT.pointer, and so does the
+-- collector. All that OBJECT refers to is alive until then: the finalizer of a
+-- userdata keeps what it refers to, one of ffi.gc does not. Finalizers that run
+-- later may still have OBJECT; what was freed they do not have.
+local function own(object, free)
+    object.owner = newproxy(true)
 
-    local function release()
-        local last = held
-        held = nil
-        if last then
-            free(last.pointer)
+    function object.release()
+        local pointer = object.pointer
+        object.pointer = nil
+        if pointer then
+            free(pointer)
         end
     end
 
-    getmetatable(owner).__gc = release
-    return release, owner
+    getmetatable(object.owner).__gc = object.release
 end
 
 local size = 256

@@ -104,19 +104,18 @@ function Listener.new(opts, own)
     local self = setmetatable({
         api = api,
         pointer = pointer,
+        strategies = strategies,
         conns = {},
         new_conn = Conn.new,
     }, Listener)
 
-    self.release, self.owner = library.own(pointer, api.dtlsl_listener_free,
-        strategies)
+    library.own(self, api.dtlsl_listener_free)
     start(self, opts)
     return self
 end
 
 -- Frees it at once; peers are not told.
 function Listener:close()
-    self.pointer = nil
     self.conns = {}
     self.release()
 end

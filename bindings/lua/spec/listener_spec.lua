@@ -400,6 +400,25 @@ describe("a process", function()
         assert.equal(("closed\n"):rep(10), process.output)
     end)
 
+    it("may use in a finalizer what was freed before", function()
+        local script = helper.write("late.lua", [[
+            local dtlslisten = require("dtlslisten")
+            local late = newproxy(true) -- older: finalized after the others
+            local opts = { host = "127.0.0.1", self_signed = true }
+            local made = { dtlslisten.listener(opts), dtlslisten.gate({}) }
+            getmetatable(late).__gc = function()
+                for _, object in ipairs(made) do
+                    print(select(2, pcall(object.counters, object)).name)
+                    object:close()
+                end
+            end
+        ]])
+        local process = helper.luajit(script)
+
+        assert.equal(0, process:wait())
+        assert.equal(("DTLSL_ERR_STATE\n"):rep(2), process.output)
+    end)
+
     it("is interrupted by Ctrl-C while it waits for events", function()
         local script = helper.write("wait.lua", [[
             local listener = require("dtlslisten").listener({
