@@ -36,15 +36,19 @@ function Conn:send(data)
     return true
 end
 
--- Says good-bye to the peer; the "close" (or "failed") comes as an event.
+-- Says good-bye to the peer; the "close" (or "failed") comes as an event. In
+-- the event "hello" it refuses the peer, and nothing comes.
 function Conn:close()
     local listener = self.listener
-    if not listener.pointer then
+    local pointer = listener.pointer
+    if not pointer then
         return errors.failure(NO_CONN)
     end
-    local result = listener.api.dtlsl_conn_close(listener.pointer, self.id)
+    local result = listener.api.dtlsl_conn_close(pointer, self.id)
     if result < 0 then
         return errors.failure(result)
+    elseif lib.dtlsl_conn_cookie_age(pointer, self.id) == NO_CONN then
+        listener.conns[self.id] = nil -- refused: no event follows
     end
     return true
 end

@@ -71,8 +71,8 @@ local interpreted = setmetatable({}, {
 
 -- own(OBJECT, FREE): OBJECT.release() frees OBJECT.pointer, and so does the
 -- collector. All that OBJECT refers to is alive until then: the finalizer of a
--- userdata keeps what it refers to, one of ffi.gc does not. Finalizers that run
--- later may still have OBJECT; what was freed they do not have.
+-- userdata keeps what it refers to, one of ffi.gc does not. Finalizers that
+-- run later may still have OBJECT; what was freed they do not have.
 local function own(object, free)
     object.owner = newproxy(true)
 

@@ -9,7 +9,7 @@ local options = require("dtlslisten.options")
 local Conn = require("dtlslisten.conn")
 local ffi, lib, fetch = library.ffi, library.lib, library.fetch
 
-local OPEN, DATA = lib.DTLSL_EVENT_OPEN, lib.DTLSL_EVENT_DATA
+local DATA, HELLO = lib.DTLSL_EVENT_DATA, lib.DTLSL_EVENT_HELLO
 
 -- Those of a public interface of the system, under names of our own: others
 -- may have declared theirs.
@@ -28,12 +28,12 @@ local POLLIN = 1
 local pollfd = ffi.new("dtlslisten_pollfd[1]")
 
 local event_types = {
-    [OPEN] = "open",
+    [lib.DTLSL_EVENT_OPEN] = "open",
     [DATA] = "data",
     [lib.DTLSL_EVENT_WRITABLE] = "writable",
     [lib.DTLSL_EVENT_CLOSE] = "close",
     [lib.DTLSL_EVENT_FAILED] = "failed",
-    [lib.DTLSL_EVENT_HELLO] = "hello",
+    [HELLO] = "hello",
     [lib.DTLSL_EVENT_NOTICE] = "notice",
     [lib.DTLSL_EVENT_STOPPED] = "stopped",
 }
@@ -150,7 +150,9 @@ local function rarer(self, event, kind)
     if event.status ~= 0 then
         found.reason = reasons[event.status] or "tls"
         self.conns[id] = nil
-        found.conn:peer() -- the last chance to ask, and it keeps them
+    end
+    if event.status ~= 0 or kind == HELLO then
+        found.conn:peer() -- perhaps the last chance to ask, and it keeps them
         found.conn:local_address()
     end
     if event.len > 0 then

@@ -206,9 +206,23 @@ describe("a listener", function()
             assert.equal("hello", event.type)
             assert.is_true(event.conn:close())
         end
-        wait_for_event("hello")
+        local conn = wait_for_event("hello").conn
         client:stop(step)
-        assert.equal(1, listener:counters().drop_hello_refused)
+        assert.is_true(listener:counters().drop_hello_refused > 0)
+        assert.truthy(conn:peer():match("^127%.0%.0%.1:"))
+        assert.is_nil(next(listener.conns))
+    end)
+
+    it("has one object for a connection, from its hello on", function()
+        local client = helper.openssl(start({
+            self_signed = true, events_hello = true,
+        }))
+        local conn = wait_for_event("hello").conn
+
+        assert.equal(conn, wait_for_event("open").conn)
+        client:say("Q\n")
+        assert.equal(conn, wait_for_event("close").conn)
+        client:wait(step)
     end)
 
     it("stops, and its iterator ends behind the last event", function()
