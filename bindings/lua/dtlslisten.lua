@@ -47,11 +47,13 @@ end
 
 -- Whether a datagram starts with a ClientHello, or a part of one.
 function dtlslisten.is_client_hello(datagram)
+    errors.bytes("dtlslisten.is_client_hello", datagram)
     return lib.dtlsl_is_client_hello(datagram, #datagram) == 1
 end
 
 -- 32 bytes by which copies of one ClientHello are told, or nil, message, name.
 function dtlslisten.hello_id(datagram)
+    errors.bytes("dtlslisten.hello_id", datagram)
     local id = ffi.new("uint8_t[?]", lib.DTLSL_HELLO_ID_LEN)
     local result = lib.dtlsl_hello_id(datagram, #datagram, id)
 

@@ -21,9 +21,7 @@ end
 -- DTLSL_ERR_TOOBIG above conn:mtu(), DTLSL_ERR_BUSY when the socket is full:
 -- then "writable" follows.
 function Conn:send(data)
-    if type(data) ~= "string" then
-        errors.argument("conn:send takes a string, not a %s", type(data))
-    end
+    errors.bytes("conn:send", data)
     local listener = self.listener
     local pointer = listener.pointer
     if not pointer then
@@ -126,9 +124,7 @@ end
 -- A fact on the session: "alpn", "cipher", "version", "server-name" or
 -- "psk-identity"; nil where there is none.
 function Conn:info(name)
-    if type(name) ~= "string" then
-        errors.argument("conn:info takes a name, not a %s", type(name))
-    end
+    errors.text("conn:info", name)
     local text, message, code = bytes(self, lib.dtlsl_conn_info, name)
     if code == "DTLSL_ERR_OPTION" then
         errors.raise(lib.DTLSL_ERR_OPTION, ("conn:info knows no '%s', only " ..
@@ -155,11 +151,11 @@ end
 -- Exports LENGTH bytes of keying material (RFC 5705), without a context when
 -- CONTEXT is nil.
 function Conn:export_keying_material(label, length, context)
-    if type(label) ~= "string" or
-        context ~= nil and type(context) ~= "string" then
-        errors.argument("conn:export_keying_material takes a label, a " ..
-            "length and perhaps a context, which are strings")
-    elseif type(length) ~= "number" or length < 1 or length > 65535 then
+    errors.text("conn:export_keying_material: the label", label)
+    if context ~= nil then
+        errors.bytes("conn:export_keying_material: the context", context)
+    end
+    if type(length) ~= "number" or length < 1 or length > 65535 then
         errors.argument("conn:export_keying_material: the length is %s, " ..
             "not 1 to 65535", tostring(length))
     end

@@ -45,6 +45,22 @@ function errors.argument(...)
     errors.raise(lib.DTLSL_ERR_ARGUMENT, string.format(...))
 end
 
+-- errors.bytes(WHAT, VALUE): a string, or an error.
+function errors.bytes(what, value)
+    if type(value) ~= "string" then
+        errors.argument("%s: give a string, not a %s", what, type(value))
+    end
+    return value
+end
+
+-- errors.text(WHAT, VALUE): a string that C does not cut short.
+function errors.text(what, value)
+    if errors.bytes(what, value):find("\0", 1, true) then
+        errors.argument("%s: there is a zero byte in it", what)
+    end
+    return value
+end
+
 -- nil, message, name for a negative result.
 function errors.failure(code)
     return nil, ffi.string(lib.dtlsl_strerror(code)),

@@ -96,12 +96,14 @@ end
 function Gate:judge(datagram, peer, own)
     local pointer = alive(self)
 
-    if type(datagram) ~= "string" then
-        errors.argument("gate:judge takes a datagram as a string, not a %s",
-            type(datagram))
-    elseif lib.dtlsl_path_set_text(self.path, peer, own) < 0 then
+    errors.bytes("gate:judge: the datagram", datagram)
+    errors.text("gate:judge: the peer's address", peer)
+    if own ~= nil then
+        errors.text("gate:judge: our address", own)
+    end
+    if lib.dtlsl_path_set_text(self.path, peer, own) < 0 then
         errors.argument("gate:judge: '%s' and '%s' are not both addresses " ..
-            "such as 192.0.2.1:4433 or [2001:db8::1]:4433", tostring(peer),
+            "such as 192.0.2.1:4433 or [2001:db8::1]:4433", peer,
             tostring(own))
     end
     tick(self)

@@ -83,7 +83,8 @@ local function start(self, opts)
         result = api.dtlsl_listener_start_fd(pointer,
             options.number("fd", opts.fd, 0, 2 ^ 31 - 1))
     else
-        result = api.dtlsl_listener_start(pointer, opts.host,
+        result = api.dtlsl_listener_start(pointer,
+            opts.host and errors.text("option host", opts.host),
             options.number("port", opts.port or 0, 0, 65535))
     end
     if result < 0 then

@@ -85,7 +85,7 @@ local function translate(key, own)
     end
     local name = key:gsub("_", "-")
     if key:match("^cookie%.") then
-        return key, false
+        return errors.text("the name of an option", key), false
     elseif known[name] then
         return name, false
     elseif known[name .. "-ms"] then
@@ -112,6 +112,13 @@ local function milliseconds(key, value)
     return number_text(key, math.floor(value * 1000 + 0.5))
 end
 
+local function list_text(key, list)
+    for _, item in ipairs(list) do
+        errors.text("an item of option " .. key, item)
+    end
+    return table.concat(list, ",")
+end
+
 local function value_text(key, value)
     local kind = type(value)
 
@@ -120,13 +127,9 @@ local function value_text(key, value)
     elseif kind == "number" then
         return number_text(key, value)
     elseif kind == "table" then
-        return table.concat(value, ",")
-    elseif kind ~= "string" then
-        errors.argument("option %s: a %s is no value for it", key, kind)
-    elseif value:find("\0", 1, true) then
-        errors.argument("option %s: the value has a zero byte", key)
+        return list_text(key, value)
     end
-    return value
+    return errors.text("option " .. key, value)
 end
 
 -- ---- a config --------------------------------------------------------------
@@ -175,7 +178,7 @@ end
 -- Options of strategies are the strategies' own: the library knows no list.
 local function set_cookie_options(config, cookie_options)
     for _, key in ipairs(sorted_keys(cookie_options)) do
-        local name = tostring(key)
+        local name = errors.text("a name in cookie_options", key)
         if not name:find("[.-]") then
             name = name:gsub("_", "-")
         end
@@ -185,7 +188,14 @@ local function set_cookie_options(config, cookie_options)
 end
 
 local function add_strategies(config, strategies)
+    if #strategies == 0 and next(strategies) then
+        errors.argument("option strategies: give a list, { STRATEGY, ... }")
+    end
     for _, strategy in ipairs(strategies) do
+        if type(strategy) ~= "table" or not strategy.plugin then
+            errors.argument("option strategies: a %s is none; " ..
+                "dtlslisten.strategy makes them", type(strategy))
+        end
         local result = lib.dtlsl_config_add_cookie(config, strategy.plugin,
             strategy.user)
         if result < 0 then

@@ -361,6 +361,7 @@ local function check(fields)
             errors.argument("dtlslisten.strategy: %s is missing", name)
         end
     end
+    errors.text("dtlslisten.strategy: the name", fields.name)
 end
 
 -- strategy{ name =, mint =, verify =, [max_cookie_len = 32], [open =],

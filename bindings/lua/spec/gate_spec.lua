@@ -76,13 +76,16 @@ describe("a gate", function()
 
     it("wants addresses", function()
         for _, peer in ipairs({ "192.0.2.1", "nonsense", "", "[::1]",
-            "192.0.2.1:65536" }) do
+            "192.0.2.1:65536", "192.0.2.1:4433\0", 4433, {} }) do
             local ok, err = pcall(gate.judge, gate, hello, peer)
             assert.is_false(ok)
             assert.equal("DTLSL_ERR_ARGUMENT", err.name)
         end
         assert.is_false(pcall(gate.judge, gate, hello))
         assert.is_false(pcall(gate.judge, gate, nil, PEER))
+        local ok, err = pcall(gate.judge, gate, hello, PEER, 4433)
+        assert.is_false(ok)
+        assert.equal("DTLSL_ERR_ARGUMENT", err.name)
     end)
 
     it("can be closed", function()
@@ -113,5 +116,13 @@ describe("a datagram", function()
         local id, _, name = dtlslisten.hello_id("x")
         assert.is_nil(id)
         assert.equal("DTLSL_ERR_ARGUMENT", name)
+    end)
+
+    it("is a string", function()
+        for _, name in ipairs({ "is_client_hello", "hello_id" }) do
+            local ok, err = pcall(dtlslisten[name], 3)
+            assert.is_false(ok)
+            assert.equal("DTLSL_ERR_ARGUMENT", err.name)
+        end
     end)
 end)

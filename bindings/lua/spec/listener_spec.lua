@@ -115,6 +115,14 @@ describe("a listener", function()
             return ("%02X"):format(byte:byte())
         end)
         client:sees(hex, step)
+        for _, wrong in ipairs({ { "send", 3 }, { "info", 3 },
+            { "info", "alpn\0" }, { "export_keying_material", "a\0", 20 },
+            { "export_keying_material", "a", 0 },
+            { "export_keying_material", "a", 20, 3 } }) do
+            local ok, err = pcall(conn[wrong[1]], conn, unpack(wrong, 2))
+            assert.is_false(ok)
+            assert.equal("DTLSL_ERR_ARGUMENT", err.name)
+        end
         assert.not_equal(keys,
             conn:export_keying_material("EXPORTER-spec", 20, "context"))
         client:stop(step)

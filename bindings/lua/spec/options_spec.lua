@@ -7,7 +7,7 @@ local options = require("dtlslisten.options")
 local helper = require("spec.helper")
 
 local function listener(opts)
-    opts.host = "127.0.0.1"
+    opts.host = opts.host or "127.0.0.1"
     if opts.self_signed == nil then
         opts.self_signed = true
     end
@@ -94,7 +94,12 @@ describe("options", function()
             { max_conns = print }, { cert_file = "a\0b" }, { port = "4433" },
             { port = 65536 }, { port = -1 }, { port = 1.5 }, { fd = -1 },
             { cookie_options = 3 }, { strategies = "hmac" },
-            { max_conns = 2 ^ 53 },
+            { max_conns = 2 ^ 53 }, { alpn = { true } },
+            { alpn = { "a\0b" } }, { host = "127.0.0.1\0b" },
+            { strategies = { "hmac" } }, { strategies = { 3 } },
+            { strategies = { name = "hmac" } },
+            { cookie_options = { 3 } }, { cookie_options = { ["a\0"] = 3 } },
+            { ["cookie.lifetime-ms\0"] = 30000 },
         }) do
             assert.equal("DTLSL_ERR_ARGUMENT", raised(listener, opts).name)
         end
