@@ -140,6 +140,17 @@ function Stream:messages()
     end
 end
 
+-- Whoever else resumes the coroutine does not wake it.
+local function wait_for_room(conn, thread)
+    local writers = conn.writers or {}
+
+    conn.writers = writers
+    table.insert(writers, thread)
+    repeat
+        coroutine.yield()
+    until conn.writers ~= writers
+end
+
 -- As before, but in a coroutine it waits instead of DTLSL_ERR_BUSY.
 function Stream:send(data)
     while true do
@@ -149,9 +160,7 @@ function Stream:send(data)
         if not thread then
             return ok, message, name
         end
-        self.writers = self.writers or {}
-        table.insert(self.writers, thread)
-        coroutine.yield()
+        wait_for_room(self, thread)
     end
 end
 
@@ -189,10 +198,10 @@ local function close_handles(server)
 end
 
 local function call_stopped(server)
-    local callbacks = server.on_stopped
+    local callback = server.on_stopped
 
-    server.on_stopped = {}
-    for _, callback in ipairs(callbacks) do
+    server.on_stopped = nil
+    if callback then
         local ok, text = xpcall(callback, describe)
         if not ok then
             report(server, text)
@@ -292,7 +301,8 @@ function Server:prometheus()
 end
 
 function Server:json()
-    return self.listener:json()
+    return ('%s,"receive_queue_dropped":%.0f}'):format(
+        self.listener:json():sub(1, -2), self.dropped)
 end
 
 function Server:reload()
@@ -304,17 +314,21 @@ end
 
 -- Takes no new peers and says good-bye to all; when the port is free again
 -- CALLBACK is called, which may still read counters, and the server closed.
+-- DTLSL_ERR_STATE, without a callback, when that was said before.
 function Server:stop(callback)
     if self.closed then
         return errors.failure(lib.DTLSL_ERR_STATE)
     end
-    table.insert(self.on_stopped, callback)
-    self.listener:stop()
+    local ok, message, name = self.listener:stop()
+    if ok then
+        self.on_stopped = callback
+    end
     self:touch()
-    return true
+    return ok, message, name
 end
 
--- Frees everything at once; peers are not told, what waits gets nil. The loop
+-- Frees everything at once; peers are not told, what waits gets nil, and the
+-- callback of stop is called if that had not come to its end. The loop
 -- must run once more before the program ends: luv does not survive handles
 -- that are half closed.
 function Server:close()
@@ -328,6 +342,7 @@ function Server:close()
     for _, conn in pairs(conns) do
         finish(conn, "the server was closed", "stopped")
     end
+    call_stopped(self)
 end
 
 local luv = {}
@@ -355,7 +370,6 @@ function luv.serve(opts, handler)
         receive_queue = receive_queue,
         on_error = opts.on_error or print_error,
         on_event = opts.on_event,
-        on_stopped = {},
         dropped = 0,
         poll = uv.new_poll(listener:fd()),
         timer = uv.new_timer(),

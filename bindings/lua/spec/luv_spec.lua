@@ -152,6 +152,8 @@ describe("a server on luv", function()
             end
             assert.equal(7, conn.dropped)
             assert.equal(7, server:counters().receive_queue_dropped)
+            assert.truthy(server:json():match(
+                '^{.*,"receive_queue_dropped":7}$'))
             assert.truthy(server:prometheus():find(
                 "\ndtlslisten_receive_queue_dropped_total 7\n", 1, true))
             resume()
@@ -297,6 +299,9 @@ describe("a server on luv", function()
             local function writable()
                 local writers = conn and conn.writers
                 if writers and not results[1] then
+                    coroutine.resume(writers[1]) -- somebody else's
+                    assert.equal(writers, conn.writers)
+                    assert.is_nil(writers[2])
                     conn.writers = nil
                     coroutine.resume(writers[1])
                 end
@@ -339,9 +344,10 @@ describe("a server on luv", function()
             helper.wait_for(function()
                 return server:counters().conns == 1
             end)
-            server:stop(function()
+            assert.is_true(server:stop(function()
                 counters = server:counters()
-            end)
+            end))
+            assert.is_nil((server:stop(error)))
             helper.wait_for(function()
                 return counters
             end)
@@ -352,6 +358,20 @@ describe("a server on luv", function()
             luv.serve({ host = "127.0.0.1", self_signed = true,
                 port = tonumber(helper.port_of(address)) }, echo):close()
         end)
+
+    it("closes while it stops", function()
+        local called = 0
+
+        serve({}, echo)
+        server:stop(function()
+            called = called + 1
+            server:close()
+        end)
+        server:close()
+        server:close()
+        assert.equal(1, called)
+        assert.same({}, errors)
+    end)
 
     it("closes at once, also in a handler", function()
         local ended
