@@ -21,7 +21,17 @@ local function declare()
     end
     if not pcall(ffi.typeof, "dtlsl_event") then
         ffi.cdef(declarations)
+        ffi.cdef([[
+            void *dtlslisten_dlopen(const char *name, int flags)
+                __asm__("dlopen");
+        ]])
     end
+end
+
+-- The collector may run in what the library calls, at the program's end too,
+-- and unload it there. RTLD_NODELETE and RTLD_NOW keep it.
+local function keep_loaded(path)
+    ffi.C.dtlslisten_dlopen(path, 0x1000 + 2)
 end
 
 local function load()
@@ -36,6 +46,7 @@ local function load()
             "ldconfig), or name the file in the environment variable " ..
             "DTLSLISTEN_LIBRARY"):format(lib), 0)
     end
+    keep_loaded(path)
     return lib
 end
 
@@ -52,8 +63,6 @@ end
 declare()
 local lib = load()
 check_version(lib)
--- Finalizers run in no order: what they call must never be unloaded.
-debug.getregistry()[lib] = true
 
 -- The same functions for where C may call back into Lua. LuaJIT cannot have
 -- that in compiled code, so these are always interpreted.

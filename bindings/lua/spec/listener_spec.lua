@@ -403,7 +403,10 @@ describe("a process", function()
                     local mac = host:hmac(host.secret)
                     return host:equal(cookie, mac(input.peer .. input.core))
                 end,
-                close = function() print("closed") end,
+                close = function()
+                    collectgarbage()
+                    print("closed")
+                end,
             })
             keep = {}
             for i = 1, 5 do
