@@ -19,14 +19,14 @@ local PROXYING_NOT_SUPPORTED = 0xA5
 local URI_PATH, URI_QUERY, ACCEPT = 11, 15, 17
 local PROXY_URI, PROXY_SCHEME = 35, 39
 
--- The critical options that are understood: their longest value, and whether
--- they may be repeated (section 5.10).
+-- The critical options that are understood: their shortest and longest value,
+-- and whether they may be repeated (section 5.10).
 local understood = {
-    [3] = { longest = 255 }, -- Uri-Host
-    [7] = { longest = 2 }, -- Uri-Port
-    [URI_PATH] = { longest = 255, repeatable = true },
-    [URI_QUERY] = { longest = 255, repeatable = true },
-    [ACCEPT] = { longest = 2 },
+    [3] = { 1, 255 }, -- Uri-Host
+    [7] = { 0, 2 }, -- Uri-Port
+    [URI_PATH] = { 0, 255, repeatable = true },
+    [URI_QUERY] = { 0, 255, repeatable = true },
+    [ACCEPT] = { 0, 2 },
 }
 
 local function big_endian(bytes)
@@ -75,17 +75,23 @@ local function read_options(data)
     return at ~= #data and list or nil -- a marker has a payload behind it
 end
 
+local function is_understood(option, again)
+    local rule, length = understood[option.number], #option.value
+
+    return rule and length >= rule[1] and length <= rule[2] and
+        (not again or rule.repeatable)
+end
+
 -- The code for the first option that is in the way, if there is one.
 local function refusal(list)
     local before
 
     for _, option in ipairs(list) do
         local number = option.number
-        local rule = understood[number]
         if number == PROXY_URI or number == PROXY_SCHEME then
             return PROXYING_NOT_SUPPORTED
-        elseif number % 2 == 1 and (not rule or #option.value > rule.longest or
-            number == before and not rule.repeatable) then
+        elseif number % 2 == 1 and
+            not is_understood(option, number == before) then
             return BAD_OPTION
         end
         before = number

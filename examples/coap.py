@@ -59,8 +59,9 @@ def understood(number: int, length: int, again: bool) -> bool:
         return True
     if number in (URI_PATH, URI_QUERY):
         return length <= 255
+    shortest = 1 if number == URI_HOST else 0
     longest = {URI_HOST: 255, URI_PORT: 2, ACCEPT: 2}.get(number, -1)
-    return length <= longest and not again
+    return shortest <= length <= longest and not again
 
 
 def refusal(options: Options) -> int:

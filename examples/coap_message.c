@@ -93,7 +93,7 @@ is_understood(uint32_t number, size_t len, bool again)
     case URI_QUERY:
         return len <= 255;
     case URI_HOST:
-        return len <= 255 && !again;
+        return len >= 1 && len <= 255 && !again;
     case URI_PORT:
     case ACCEPT:
         return len <= 2 && !again;
