@@ -73,6 +73,14 @@ local function run(conn)
     end
 end
 
+-- The coroutine that runs, if one does. The main thread is none, but where
+-- LuaJIT was built to be like Lua 5.2 it is given with a true behind it.
+local function running()
+    local thread, is_main = coroutine.running()
+
+    return not is_main and thread or nil
+end
+
 local function wake_reader(conn)
     local thread = conn.reader
 
@@ -116,7 +124,7 @@ function Stream:receive()
         if self.ended then
             return nil, self.ended.text, self.ended.reason
         end
-        local thread = coroutine.running()
+        local thread = running()
         if not thread then
             errors.raise(lib.DTLSL_ERR_STATE,
                 "conn:receive waits: call it in a coroutine")
@@ -156,7 +164,7 @@ function Stream:send(data)
     while true do
         local ok, message, name = Conn.send(self, data)
         self.server:touch()
-        local thread = name == "DTLSL_ERR_BUSY" and coroutine.running()
+        local thread = name == "DTLSL_ERR_BUSY" and running()
         if not thread then
             return ok, message, name
         end

@@ -224,6 +224,14 @@ describe("a server on luv", function()
         end)
         assert.is_false(ok)
         assert.equal("DTLSL_ERR_STATE", err.name)
+        local running = coroutine.running
+        rawset(coroutine, "running", function() -- as in Lua 5.2
+            return running() or 0, running() == nil
+        end)
+        ok, err = pcall(conn.receive, conn)
+        rawset(coroutine, "running", running)
+        assert.is_false(ok)
+        assert.truthy(err.message:find("call it in a coroutine", 1, true))
         local thread = coroutine.create(function()
             conn:receive()
         end)
