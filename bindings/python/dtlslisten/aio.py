@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from types import TracebackType
 from typing import Any, Optional
 
@@ -153,25 +154,27 @@ class Server:
     def _open(self, conn: StreamConnection) -> None:
         task = self._loop.create_task(self._run(conn))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._done, conn))
 
     async def _run(self, conn: StreamConnection) -> None:
         try:
             await self._handler(conn)
-        except Exception as error:
-            if not only_closed(error):
-                self._tell(conn, error)
         finally:
             conn.close()
 
-    def _tell(self, conn: StreamConnection, error: Exception) -> None:
-        self._loop.call_exception_handler(
-            {
-                "message": f"Exception in the handler of {conn!r}",
-                "exception": error,
-                "task": asyncio.current_task(),
-            }
-        )
+    def _done(self, conn: StreamConnection, task: asyncio.Task[None]) -> None:
+        """Not in the task itself: from CPython 3.12 on the loop's exception
+        handler runs in the task's context, which can be entered once only."""
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception) and not only_closed(error):
+            self._loop.call_exception_handler(
+                {
+                    "message": f"Exception in the handler of {conn!r}",
+                    "exception": error,
+                    "task": task,
+                }
+            )
 
     def _pump(self) -> None:
         self._listener.pump()

@@ -225,7 +225,7 @@ class Listener:
     def _rare(self, raw: Any) -> Event:
         kind = _TYPES.get(raw.type, "unknown")
         words = text(raw.data) if raw.len else ""
-        conn = self._of(raw.conn) if raw.conn else None
+        conn: Any = self._of(raw.conn) if raw.conn else None
         if kind == "open":
             self._conns[raw.conn] = conn
         elif kind in ("close", "failed"):
