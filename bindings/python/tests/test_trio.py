@@ -231,6 +231,7 @@ def test_peer_that_leaves_before_its_answer() -> None:
     run(main)
 
 
+@pytest.mark.filterwarnings("ignore:.*strict_exception_groups")
 @pytest.mark.parametrize("strict", [False, True])
 def test_peer_that_leaves_a_nursery(strict: bool) -> None:
     """Nor when it leaves a handler with tasks, whose nursery makes a group
