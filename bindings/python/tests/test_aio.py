@@ -411,11 +411,17 @@ async def test_close_by_the_handler() -> None:
     assert ends == ["local"]
 
 
-async def test_handler_that_raises() -> None:
-    """The loop's exception handler is told once; the server lives."""
+def told_to_the_loop() -> list[dict[str, Any]]:
+    """What the loop's exception handler is told from now on."""
     told: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: told.append(context))
+    return told
+
+
+async def test_handler_that_raises() -> None:
+    """The loop's exception handler is told once; the server lives."""
+    told = told_to_the_loop()
 
     async def raising(conn: StreamConnection) -> None:
         async for message in conn:
@@ -438,11 +444,21 @@ async def test_handler_that_raises() -> None:
     assert bad_port(context) == bad.address[1]
 
 
+async def leave_early(server: Server, ends: list[Any]) -> None:
+    """A peer that closes before its second message is answered; until the
+    handler has noted its end."""
+    with Client(server.address) as hasty:
+        await opened(hasty)
+        await until(lambda: server.connections)
+        hasty.send(b"one")
+        hasty.send(b"two")
+        hasty.shutdown()
+        await until(lambda: ends)
+
+
 async def test_peer_that_leaves_before_its_answer() -> None:
     """ConnectionClosed ends its handler, and nobody is told."""
-    told: list[Any] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: told.append(context))
+    told = told_to_the_loop()
     ends: list[type[BaseException]] = []
 
     async def handler(conn: StreamConnection) -> None:
@@ -453,22 +469,14 @@ async def test_peer_that_leaves_before_its_answer() -> None:
             raise
 
     async with await serve(handler) as server:
-        with Client(server.address) as hasty:
-            await opened(hasty)
-            await until(lambda: server.connections)
-            hasty.send(b"one")
-            hasty.send(b"two")
-            hasty.shutdown()
-            await until(lambda: ends)
+        await leave_early(server, ends)
     assert told == []
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="has no TaskGroup")
 async def test_peer_that_leaves_a_task_group() -> None:
     """Nobody is told of a group of ConnectionClosed either."""
-    told: list[Any] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: told.append(context))
+    told = told_to_the_loop()
     ends: list[BaseException] = []
 
     async def handler(conn: StreamConnection) -> None:
@@ -481,13 +489,7 @@ async def test_peer_that_leaves_a_task_group() -> None:
             raise
 
     async with await serve(handler) as server:
-        with Client(server.address) as hasty:
-            await opened(hasty)
-            await until(lambda: server.connections)
-            hasty.send(b"one")
-            hasty.send(b"two")
-            hasty.shutdown()
-            await until(lambda: ends)
+        await leave_early(server, ends)
     assert told == []
     (part, *_) = ends[0].exceptions  # type: ignore[attr-defined]
     assert isinstance(part, dtlslisten.ConnectionClosed)
@@ -562,9 +564,7 @@ async def test_two_tasks_may_receive() -> None:
 
 async def test_cancelled_handler_closes() -> None:
     """Quietly: cancellation is no error."""
-    told: list[Any] = []
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(lambda _, context: told.append(context))
+    told = told_to_the_loop()
     async with held() as (server, handler):
         with Client(server.address) as client:
             await opened(client)
