@@ -12,7 +12,9 @@ from typing import Any
 
 from . import errors
 from ._library import Bytes, lib
+from .addresses import Address
 from .connection import BaseConnection
+from .counters import ListenerCounters
 from .listener import Event, Listener
 
 __all__ = ["StreamConnection"]
@@ -161,3 +163,40 @@ class StreamListener(Listener):
             self._opened(event.conn)
         elif event.type == "writable":
             event.conn._wake_writer()
+
+
+class StreamServer:
+    """What the servers of both loops can do."""
+
+    _listener: StreamListener
+
+    @property
+    def address(self) -> Address:
+        """The bound address."""
+        return self._listener.address
+
+    @property
+    def counters(self) -> ListenerCounters:
+        """What the library counts; see Counters."""
+        return self._listener.counters
+
+    @property
+    def connections(self) -> list[StreamConnection]:
+        """The open connections, oldest first."""
+        return self._listener.connections
+
+    def is_serving(self) -> bool:
+        """Whether new peers are taken."""
+        return not self._listener.stopping
+
+    def reload(self) -> None:
+        """Reads certificate, key, CA and PSK files anew. If it raises, the
+        old ones stay."""
+        self._listener.reload()
+
+    def close(self) -> None:
+        """No new peers; the peers there are get close_notify, and iteration
+        over their connections ends. Twice is once."""
+        if self.is_serving():
+            self._listener.stop()
+            self._listener.touched()

@@ -16,9 +16,12 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Optional
 
-from ._streams import StreamConnection, StreamListener, only_closed
-from .addresses import Address
-from .counters import ListenerCounters
+from ._streams import (
+    StreamConnection,
+    StreamListener,
+    StreamServer,
+    only_closed,
+)
 from .options import Option
 
 __all__ = ["Server", "serve"]
@@ -50,8 +53,9 @@ async def serve(
     )
 
 
-class Server:
-    """A running server; an asynchronous context manager."""
+class Server(StreamServer):
+    """A running server; an asynchronous context manager. After close() see
+    wait_closed()."""
 
     def __init__(
         self,
@@ -82,37 +86,6 @@ class Server:
         self._fd = self._listener.fileno()
         self._loop.add_reader(self._fd, self._pump)
         self._arm()
-
-    @property
-    def address(self) -> Address:
-        """The bound address."""
-        return self._listener.address
-
-    @property
-    def counters(self) -> ListenerCounters:
-        """What the library counts; see Counters."""
-        return self._listener.counters
-
-    @property
-    def connections(self) -> list[StreamConnection]:
-        """The open connections, oldest first."""
-        return self._listener.connections
-
-    def is_serving(self) -> bool:
-        """Whether new peers are taken."""
-        return not self._listener.stopping
-
-    def reload(self) -> None:
-        """Reads certificate, key, CA and PSK files anew. If it raises, the
-        old ones stay."""
-        self._listener.reload()
-
-    def close(self) -> None:
-        """No new peers; the peers there are get close_notify, and iteration
-        over their connections ends. Then wait_closed()."""
-        if self.is_serving():
-            self._listener.stop()
-            self._touch()
 
     async def wait_closed(self) -> None:
         """Waits until the port is free and all handlers have ended."""

@@ -13,9 +13,12 @@ from typing import Any, Optional
 import trio
 
 from ._library import Bytes
-from ._streams import StreamConnection, StreamListener, only_closed
-from .addresses import Address
-from .counters import ListenerCounters
+from ._streams import (
+    StreamConnection,
+    StreamListener,
+    StreamServer,
+    only_closed,
+)
 from .options import Option
 
 __all__ = ["Server", "serve"]
@@ -43,37 +46,12 @@ class _Listener(StreamListener):
     _connection = _Connection
 
 
-class Server:
-    """What ``nursery.start()`` returns."""
+class Server(StreamServer):
+    """What ``nursery.start()`` returns. After close() serve() returns when the
+    handlers have ended."""
 
     def __init__(self, listener: StreamListener) -> None:
         self._listener = listener
-
-    @property
-    def address(self) -> Address:
-        """The bound address."""
-        return self._listener.address
-
-    @property
-    def counters(self) -> ListenerCounters:
-        """What the library counts; see Counters."""
-        return self._listener.counters
-
-    @property
-    def connections(self) -> list[StreamConnection]:
-        """The open connections, oldest first."""
-        return self._listener.connections
-
-    def reload(self) -> None:
-        """Reads certificate, key, CA and PSK files anew. If it raises, the
-        old ones stay."""
-        self._listener.reload()
-
-    def close(self) -> None:
-        """No new peers; the peers there are get close_notify. serve() returns
-        when the handlers have ended."""
-        self._listener.stop()
-        self._listener.touched()
 
 
 async def serve(
