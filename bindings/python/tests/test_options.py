@@ -243,10 +243,11 @@ def test_missing_library() -> None:
 def test_library_in_no_search_path() -> None:
     """The same by its usual name."""
     done = imported(LD_LIBRARY_PATH="")
-    if done.returncode != 0:
-        assert "ImportError" in done.stderr
-        assert "libdtlslisten.so.0" in done.stderr
-        assert "Install it" in done.stderr
+    if done.returncode == 0:
+        pytest.skip("the library is installed for the whole system")
+    assert "ImportError" in done.stderr
+    assert "libdtlslisten.so.0" in done.stderr
+    assert "Install it" in done.stderr
 
 
 def test_something_else_as_library() -> None:
