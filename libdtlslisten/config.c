@@ -125,8 +125,8 @@ static const definition options[] = {
      NUMBER(settings.workers, 1, 64)},
     {"reuse-port", "0", "1: share the port with other processes",
      NUMBER(settings.reuse_port, 0, 1)},
-    {"isolate", "0",
-     "keep strangers' datagrams in a socket of their own; not in this version",
+    {"isolate", "1",
+     "1: strangers have sockets of their own, where the system can sort",
      NUMBER(settings.isolate, 0, 1)},
     {"recv-buffer", "2097152",
      "socket receive buffer in bytes, 0: the system's default",
@@ -323,11 +323,6 @@ set_number(dtlsl_config *config, const definition *option, const char *value)
             config, DTLSL_ERR_ARGUMENT,
             "%s=%.32s: not in range; give a whole number from %u to %u",
             option->name, value, option->min, option->max);
-    if (option->offset == offsetof(dtlsl_config, settings.isolate) &&
-        number != 0)
-        return dtlsl__config_fail(config, DTLSL_ERR_ARGUMENT,
-                                  "isolate=1: this version cannot sort "
-                                  "datagrams into sockets; leave it at 0");
     *(uint32_t *)((char *)config + option->offset) = (uint32_t)number;
     return DTLSL_OK;
 }

@@ -109,6 +109,13 @@
     X(RECEIVE_ERRORS, EVENT, "receive_errors", "errors while receiving")      \
     X(KERNEL_DROPS, EVENT, "kernel_drops",                                    \
       "datagrams that the system dropped before us")                          \
+    X(KERNEL_DROPS_STRANGERS, EVENT, "kernel_drops_strangers",                \
+      "of those, first ClientHellos and what is no DTLS")                     \
+    X(KERNEL_DROPS_VERIFYING, EVENT, "kernel_drops_verifying",                \
+      "of those, second ClientHellos")                                        \
+    X(KERNEL_DROPS_SESSIONS, EVENT, "kernel_drops_sessions",                  \
+      "of those, for connections")                                            \
+    X(ISOLATED, GAUGE, "isolated", "1: strangers have sockets of their own")  \
     X(NOTICES_DROPPED, EVENT, "notices_dropped",                              \
       "texts for the operator beyond the rate limit")
 

@@ -171,7 +171,6 @@ add_session(dtlsl__engine *engine, const dtlsl__datagram *datagram,
                                engine->now.mono_ms);
     if (session == NULL)
         return NULL;
-    session->socket = datagram->socket;
     session->hello_seq = hello->record_seq;
     session->cookie_age_ms = verdict->age_ms;
     session->app_len = verdict->app_len;
@@ -395,7 +394,6 @@ dtlsl__engine_input(dtlsl__engine *engine, const dtlsl__datagram *datagram)
     if (dtlsl_is_client_hello(datagram->data, datagram->len) &&
         !hello_on_path(engine, datagram, session))
         return;
-    session->socket = datagram->socket;
     engine->target = session;
     engine->rest = datagram->data;
     engine->rest_len = datagram->len;
@@ -617,6 +615,12 @@ dtlsl__engine_next(dtlsl__engine *engine)
             return tell_writable(engine);
         return engine->n_notices > 0 ? tell_notice(engine) : NULL;
     }
+}
+
+uint32_t
+dtlsl__engine_accepts(const dtlsl__engine *engine)
+{
+    return ACCEPTS - engine->accepts;
 }
 
 int

@@ -23,11 +23,19 @@
 
 typedef struct dtlsl__engine dtlsl__engine;
 
+/* The classes of datagrams; with isolate each has a socket. */
+enum {
+    DTLSL__STRANGERS = 0, /* first ClientHellos, and what nobody can place */
+    DTLSL__VERIFYING = 1, /* second ones, with all their fragments */
+    DTLSL__SESSIONS = 2,
+    DTLSL__CLASSES = 3
+};
+
 typedef struct dtlsl__datagram {
     const uint8_t *data;
     uint32_t len;
     uint16_t truncated; /* there was more than the buffer took */
-    uint16_t socket;    /* where it came in: replies leave there */
+    uint16_t socket; /* where it came in: answers to strangers leave there */
     dtlsl_path path;
 } dtlsl__datagram;
 
@@ -36,7 +44,7 @@ typedef struct dtlsl__datagram {
 typedef struct dtlsl__output {
     uint32_t offset;
     uint32_t len;
-    uint32_t socket;
+    uint32_t socket; /* DTLSL__SESSIONS, or that of the ClientHello */
     dtlsl_path path;
 } dtlsl__output;
 
@@ -50,6 +58,9 @@ void dtlsl__engine_begin(dtlsl__engine *engine, const dtlsl_now *now);
 void dtlsl__engine_input(dtlsl__engine *engine,
                          const dtlsl__datagram *datagram);
 const dtlsl_event *dtlsl__engine_next(dtlsl__engine *engine);
+/* How many more ClientHellos can become connections before the next
+ * engine_begin()? What comes beyond that is dropped. */
+uint32_t dtlsl__engine_accepts(const dtlsl__engine *engine);
 /* Is there anything that engine_next() would yield or work off? */
 int dtlsl__engine_pending(const dtlsl__engine *engine);
 

@@ -36,7 +36,7 @@ void
 dtlsl__engine_speak_for(dtlsl__engine *engine, const dtlsl__session *session)
 {
     engine->out_path = &session->path;
-    engine->out_socket = session->socket;
+    engine->out_socket = DTLSL__SESSIONS;
 }
 
 int

@@ -13,6 +13,12 @@ enum {
     TIMEOUT_MAX = 60000
 };
 
+/* How many batches of each class a wake-up may take. Sessions come first and
+ * have most; but records with a spoofed address are theirs too, so that
+ * newcomers have a share of their own. A batch of DTLSL__VERIFYING has no more
+ * datagrams than connections can be accepted: the others keep their place. */
+static const uint32_t shares[DTLSL__CLASSES] = {2, 8, 4};
+
 static int32_t
 fail(dtlsl_listener *l, int32_t code, const char *text)
 {
@@ -41,12 +47,16 @@ static void on_timer(uv_timer_t *timer);
 static void
 watch(dtlsl_listener *l)
 {
-    int events = UV_READABLE | (l->blocked ? UV_WRITABLE : 0);
-
-    if (l->udp == NULL || events == l->watched)
+    if (l->udp == NULL)
         return;
-    l->watched = events;
-    uv_poll_start(&l->poll, events, on_poll);
+    for (uint32_t i = 0; i < l->n_sockets; i++) {
+        int speaks = i == l->n_sockets - 1; /* for the sessions */
+        int events = UV_READABLE | (l->blocked && speaks ? UV_WRITABLE : 0);
+        if (events == l->watched[i])
+            continue;
+        l->watched[i] = events;
+        uv_poll_start(&l->poll[i], events, on_poll);
+    }
 }
 
 void
@@ -156,13 +166,15 @@ close_socket(dtlsl_listener *l)
 {
     if (l->udp == NULL)
         return;
-    close_handle((uv_handle_t *)&l->poll);
+    for (uint32_t i = 0; i < l->n_sockets; i++)
+        close_handle((uv_handle_t *)&l->poll[i]);
     dtlsl__counters_add(&l->udp_counters, dtlsl__udp_counters(l->udp));
     dtlsl__udp_release(l->udp);
     l->spent = l->udp;
     l->udp = NULL;
     l->batch_len = l->batch_pos = 0;
-    l->blocked = l->watched = 0;
+    l->blocked = l->writable = 0;
+    l->ready = l->n_sockets = 0;
 }
 
 static void
@@ -173,6 +185,7 @@ tear_down(dtlsl_listener *l)
     drop_buffers(l);
     close_handle((uv_handle_t *)&l->timer);
     close_handle((uv_handle_t *)&l->wait);
+    close_handle((uv_handle_t *)&l->check);
     if (l->own_loop)
         while (l->handles > 0)
             uv_run(l->loop, UV_RUN_DEFAULT);
@@ -293,29 +306,106 @@ finish(dtlsl_listener *l)
 }
 
 static void
-receive(dtlsl_listener *l)
+share_anew(dtlsl_listener *l)
 {
-    l->batch_len = dtlsl__udp_receive(l->udp, &l->batch);
+    memcpy(l->share, shares, sizeof(l->share));
+    if (l->n_sockets == 1)
+        l->share[0] = 1;
+}
+
+/* How many datagrams of a socket are welcome now. */
+static size_t
+welcome(const dtlsl_listener *l, uint32_t socket)
+{
+    uint32_t accepts = dtlsl__engine_accepts(l->engine);
+
+    if (!(l->ready >> socket & 1) || l->share[socket] == 0)
+        return 0;
+    return socket == DTLSL__VERIFYING && accepts < DTLSL__BATCH ? accepts
+                                                                : DTLSL__BATCH;
+}
+
+/* The socket that comes next, or -1. */
+static int
+choose(const dtlsl_listener *l)
+{
+    int i = (int)l->n_sockets - 1;
+
+    while (i >= 0 && welcome(l, (uint32_t)i) == 0)
+        i--;
+    return i;
+}
+
+static void
+receive(dtlsl_listener *l, uint32_t socket)
+{
+    size_t most = welcome(l, socket);
+
+    l->share[socket]--;
+    l->batch_len = dtlsl__udp_receive(l->udp, socket, most, &l->batch);
     l->batch_pos = 0;
+    if (l->batch_len < most)
+        l->ready &= ~(1u << socket);
     drain(l);
+}
+
+static int
+may_receive(const dtlsl_listener *l)
+{
+    return !l->freed && l->udp != NULL && l->batch_pos >= l->batch_len;
+}
+
+/* Pulling, a call has one batch, and the shares last for many of them. */
+static void
+receive_shares(dtlsl_listener *l)
+{
+    int socket;
+
+    if (dtlsl__udp_inherit(l->udp))
+        l->ready = (1u << l->n_sockets) - 1;
+    if (l->cb != NULL || choose(l) < 0)
+        share_anew(l);
+    while (may_receive(l) && (socket = choose(l)) >= 0) {
+        receive(l, (uint32_t)socket);
+        if (l->cb == NULL)
+            return;
+        dtlsl__listener_flush(l);
+    }
+}
+
+static void
+on_check(uv_check_t *check)
+{
+    dtlsl_listener *l = check->data;
+
+    uv_check_stop(check);
+    if (l->freed || l->udp == NULL)
+        return;
+    begin(l);
+    if (!l->freed && l->writable)
+        dtlsl__listener_flush(l);
+    if (may_receive(l))
+        receive_shares(l);
+    l->ready = 0; /* what is left says so again */
+    l->writable = 0;
+    finish(l);
 }
 
 static void
 on_poll(uv_poll_t *poll, int status, int events)
 {
     dtlsl_listener *l = poll->data;
+    ptrdiff_t socket = poll - l->poll;
 
-    if (status < 0)
-        l->watched = 0; /* libuv stops a handle at an error */
     if (l->freed || l->udp == NULL)
         return;
-    begin(l);
-    if (!l->freed && (events & UV_WRITABLE))
-        dtlsl__listener_flush(l);
-    if (!l->freed && l->udp != NULL && l->batch_pos >= l->batch_len &&
-        (events & UV_READABLE || status < 0))
-        receive(l);
-    finish(l);
+    if (status < 0)
+        l->watched[socket] = 0; /* libuv stops a handle at an error */
+    if (events & UV_READABLE || status < 0)
+        l->ready |= 1u << socket;
+    if (events & UV_WRITABLE)
+        l->writable = 1;
+    uv_check_start(&l->check, on_check);
 }
 
 static void
@@ -392,8 +482,9 @@ dtlsl_listener_new(dtlsl_listener **out, dtlsl_config *config,
     dtlsl__config_ref(config);
     uv_timer_init(l->loop, &l->timer);
     uv_timer_init(l->loop, &l->wait);
-    l->timer.data = l->wait.data = l;
-    l->handles = 2;
+    uv_check_init(l->loop, &l->check);
+    l->timer.data = l->wait.data = l->check.data = l;
+    l->handles = 3;
     *out = l;
     return DTLSL_OK;
 }
@@ -424,23 +515,42 @@ may_start(dtlsl_listener *l)
     return DTLSL_OK;
 }
 
+static int
+watch_sockets(dtlsl_listener *l)
+{
+    uint32_t n = dtlsl__udp_count(l->udp);
+    int err = 0;
+
+    for (uint32_t i = 0; i < n && err == 0; i++) {
+        int fd = dtlsl__udp_fd(l->udp, i);
+        err = uv_poll_init(l->loop, &l->poll[i], fd);
+        if (err < 0) {
+            snprintf(l->error, sizeof(l->error),
+                     "cannot watch descriptor %d: %s; is it watched on this "
+                     "loop already?",
+                     fd, dtlsl_strerror(err));
+            break;
+        }
+        l->poll[i].data = l;
+        l->watched[i] = 0;
+        l->handles++;
+        l->n_sockets++;
+    }
+    return err;
+}
+
 static int32_t
 serve(dtlsl_listener *l)
 {
-    int fd = dtlsl__udp_fd(l->udp);
-    int err = uv_poll_init(l->loop, &l->poll, fd);
+    int err = watch_sockets(l);
 
     if (err < 0) {
+        if (l->n_sockets > 0) /* handles that are to be closed first */
+            stopped(l);
         dtlsl__udp_close(l->udp);
         l->udp = NULL;
-        snprintf(l->error, sizeof(l->error),
-                 "cannot watch descriptor %d: %s; is it watched on this loop "
-                 "already?",
-                 fd, dtlsl_strerror(err));
         return err;
     }
-    l->poll.data = l;
-    l->handles++;
     memcpy(l->address, dtlsl__udp_address(l->udp), sizeof(l->address));
     l->state = SERVING;
     dtlsl__listener_settle(l);
@@ -647,6 +757,7 @@ sum_counters(const dtlsl_listener *l, dtlsl__counters *sum)
     dtlsl__engine_counters(l->engine, sum);
     if (l->udp != NULL)
         dtlsl__counters_add(sum, dtlsl__udp_counters(l->udp));
+    sum->n[DTLSL__N_ISOLATED] = l->n_sockets > 1;
 }
 
 uint64_t

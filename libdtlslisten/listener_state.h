@@ -27,11 +27,16 @@ struct dtlsl_listener {
     dtlsl__udp *spent;            /* given back; its batch may still be read */
     dtlsl__counters udp_counters; /* of a socket that is closed */
     uint8_t address[24];
-    uv_poll_t poll;
+    uv_poll_t poll[DTLSL__CLASSES]; /* one for each socket */
+    uv_check_t check; /* behind all of them: work for what they found */
     uv_timer_t timer;
-    uv_timer_t wait; /* bounds dtlsl_listener_poll */
-    int blocked;     /* the socket took no more: waiting for writable */
-    int watched;     /* what 'poll' waits for now */
+    uv_timer_t wait;                /* bounds dtlsl_listener_poll */
+    uint32_t n_sockets;             /* those of 'poll' in use */
+    uint32_t ready;                 /* a bit for each that can be read */
+    int writable;                   /* the sessions' socket takes more again */
+    uint32_t share[DTLSL__CLASSES]; /* batches that each may still have */
+    int blocked; /* the socket took no more: waiting for writable */
+    int watched[DTLSL__CLASSES]; /* what 'poll' waits for now */
     dtlsl_event_cb cb;
     void *user;
     const dtlsl__datagram *batch;

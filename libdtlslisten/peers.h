@@ -38,7 +38,6 @@ typedef struct dtlsl__session {
     uint64_t id;
     uint64_t tag;
     dtlsl_path path;
-    uint32_t socket;
     int32_t state;
     dtlsl__conn *conn; /* NULL before SSL_new and once it is ending */
     struct dtlsl__session *successor;   /* the new handshake on this path */

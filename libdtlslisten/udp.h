@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT
- * The socket: batches in and out, local address kept. */
+ * The sockets of a listener: batches in and out, local address kept.
+ *
+ * With isolate there are three, one for each class of datagrams: those of
+ * strangers (DTLSL__STRANGERS), ClientHellos that may have a cookie
+ * (DTLSL__VERIFYING), and the rest (DTLSL__SESSIONS). Without it there is
+ * number 0. */
 #ifndef DTLSL_UDP_H
 #define DTLSL_UDP_H
 
@@ -12,25 +17,31 @@ enum {
 
 typedef struct dtlsl__udp dtlsl__udp;
 
-/* Binds a socket, or takes a free one of the config's group (workers > 1).
- * libuv's codes; text at err. */
+/* Binds sockets, or takes the free ones of a worker of the config's group
+ * (workers > 1). libuv's codes; text at err. */
 int32_t dtlsl__udp_open(dtlsl__udp **out, dtlsl_config *config,
                         const char *host, uint16_t port, char *err,
                         size_t err_len);
 /* Takes a bound UDP socket of the caller, which is never closed here. */
 int32_t dtlsl__udp_open_fd(dtlsl__udp **out, dtlsl_config *config, int fd,
                            char *err, size_t err_len);
-/* Gives the socket back; what was received stays valid until the close. */
+/* Gives the sockets back; what was received stays valid until the close. */
 void dtlsl__udp_release(dtlsl__udp *udp);
 void dtlsl__udp_close(dtlsl__udp *udp);
-int dtlsl__udp_fd(const dtlsl__udp *udp);
+uint32_t dtlsl__udp_count(const dtlsl__udp *udp); /* of sockets, 1 or 3 */
+int dtlsl__udp_fd(const dtlsl__udp *udp, uint32_t socket);
 const uint8_t *dtlsl__udp_address(const dtlsl__udp *udp); /* 24 bytes */
 
-/* One batch: how many datagrams are in *list, valid until the next receive.
- * Errors are counted. */
-size_t dtlsl__udp_receive(dtlsl__udp *udp, const dtlsl__datagram **list);
+/* One batch of a socket, of at most 'most' (DTLSL__BATCH): how many datagrams
+ * are in *list, valid until the next receive. Errors are counted. */
+size_t dtlsl__udp_receive(dtlsl__udp *udp, uint32_t socket, size_t most,
+                          const dtlsl__datagram **list);
+/* Has a worker of the group left? Then the next receives begin with what it
+ * did not read. Costs nothing where nobody has left. */
+int dtlsl__udp_inherit(dtlsl__udp *udp);
 /* How many of the list's first entries are gone (sent, or refused for good and
- * counted); fewer than n: the socket is full. */
+ * counted); fewer than n: the socket is full. With isolate, answers to
+ * strangers that find theirs full are refused. */
 size_t dtlsl__udp_send(dtlsl__udp *udp, const dtlsl__output *list, size_t n,
                        const uint8_t *arena);
 /* 1: one system call a datagram, as where there is no recvmmsg. */

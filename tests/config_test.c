@@ -70,7 +70,7 @@ START_TEST(a_new_config_has_the_defaults)
     ck_assert_uint_eq(s->mtu, 1232);
     ck_assert_uint_eq(s->workers, 1);
     ck_assert_uint_eq(s->reuse_port, 0);
-    ck_assert_uint_eq(s->isolate, 0);
+    ck_assert_uint_eq(s->isolate, 1);
     ck_assert_uint_eq(s->recv_buffer, 2097152);
     ck_assert_uint_eq(s->send_buffer, 2097152);
     ck_assert_uint_eq(s->events_hello, 0);
@@ -92,6 +92,7 @@ static const struct {
               {"mtu", 256, 65507},
               {"workers", 1, 64},
               {"reuse-port", 0, 1},
+              {"isolate", 0, 1},
               {"self-signed", 0, 1},
               {"recv-buffer", 0, 1073741824},
               {"send-buffer", 0, 1073741824},
@@ -172,18 +173,6 @@ START_TEST(settings_reach_their_fields)
     ck_assert_uint_eq(s->send_buffer, 109);
     ck_assert_uint_eq(s->events_hello, 1);
     ck_assert_uint_eq(s->events_notice, 0);
-    dtlsl_config_free(config);
-}
-END_TEST
-
-START_TEST(isolate_is_refused_until_it_is_built)
-{
-    dtlsl_config *config = new_config();
-
-    set(config, "isolate", "0");
-    refuse(config, "isolate", "1");
-    expect_text(config, "leave it at 0");
-    refuse(config, "isolate", "2");
     dtlsl_config_free(config);
 }
 END_TEST
@@ -718,7 +707,6 @@ main(void)
         numbers_are_digits_and_nothing_else,
         a_refused_value_changes_nothing,
         settings_reach_their_fields,
-        isolate_is_refused_until_it_is_built,
         an_unknown_name_is_answered_with_the_nearest,
         a_very_long_unknown_name_is_cut_in_the_text,
         null_arguments_are_refused,

@@ -132,12 +132,15 @@ number(const scene *s, const char *name)
     return dtlsl_listener_counter(s->l, name);
 }
 
-/* Over a real socket: the rest of a huge one is lost, which is told. */
+/* Over a real socket: the rest of a huge one is lost, which is told. (Sorting
+ * would let the kernel drop the empty one.) */
 START_TEST(a_listener_drops_what_is_empty_or_longer_than_its_buffer)
 {
+    dtlsl_config *config = scene_config();
     scene s;
 
-    scene_open(&s, 0, 1, NULL);
+    scene_set(config, "isolate", "0");
+    scene_open_with(&s, config, 0, 1, NULL);
     scene_both_open(&s);
     ck_assert_int_eq(send(s.peer.fd, big, sizeof(big), 0), sizeof(big));
     ck_assert_int_eq(send(s.peer.fd, big, 0, 0), 0);

@@ -71,8 +71,10 @@ allowed()
         echo record hello plugin cookie config gate tls conn peers \
             engine engine_state
         ;;
-    # It carries the engine's datagrams; the engine does not know it.
-    udp) echo record config cookie engine ;;
+    # They carry the engine's datagrams; the engine does not know them.
+    steer) echo record config cookie engine ;;
+    sockets) echo record config cookie engine steer ;;
+    udp) echo record config cookie engine sockets ;;
     # One module in two files, which share listener_state.h.
     listener | listener_conn | listener_state)
         echo udp config engine gate cookie listener_state
@@ -162,7 +164,7 @@ check_exclusive()
     only '^#include <dlfcn\.h>' plugin.c
     only 'OPENSSL_VERSION_|OpenSSL_version' tls.c
     only '(^|[^a-zA-Z0-9_>.])(socket|bind|connect|sendto|sendm?msg|sendmmsg|recvfrom|recvm?msg|recvmmsg|[gs]etsockopt|getsockname)[ ]*\(' \
-        udp.c
+        udp.c sockets.c steer.c
     only '(^|[^a-zA-Z0-9_])(abort|assert|exit)[ ]*\(' none
 }
 

@@ -18,6 +18,7 @@ open_udp(const char *host, char *err, size_t len)
     dtlsl__udp *udp = NULL;
 
     ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_config_set(config, "isolate", "0"), DTLSL_OK);
     ck_assert_int_eq(dtlsl__udp_open(&udp, config, host, 0, err, len),
                      DTLSL_OK);
     dtlsl_config_free(config);
@@ -64,11 +65,11 @@ has_ipv6(void)
 static const dtlsl__datagram *
 receive_one(dtlsl__udp *udp)
 {
-    struct pollfd fd = {dtlsl__udp_fd(udp), POLLIN, 0};
+    struct pollfd fd = {dtlsl__udp_fd(udp, 0), POLLIN, 0};
     const dtlsl__datagram *list;
 
     ck_assert_int_eq(poll(&fd, 1, 10000), 1);
-    ck_assert_uint_eq(dtlsl__udp_receive(udp, &list), 1);
+    ck_assert_uint_eq(dtlsl__udp_receive(udp, 0, DTLSL__BATCH, &list), 1);
     return list;
 }
 
@@ -152,23 +153,24 @@ check_batch(int single)
     dtlsl__udp *udp = open_udp(NULL, err, sizeof(err));
     const char *hosts[] = {"127.0.0.1", "127.0.0.2"};
     int fds[] = {client_to(udp, hosts[0]), client_to(udp, hosts[1])};
-    struct pollfd fd = {dtlsl__udp_fd(udp), POLLIN, 0};
+    struct pollfd fd = {dtlsl__udp_fd(udp, 0), POLLIN, 0};
     const dtlsl__datagram *list;
     char text[DTLSL_ADDRESS_MAX];
 
     dtlsl__udp_set_single(udp, single);
-    ck_assert_uint_eq(dtlsl__udp_receive(udp, &list), 0);
+    ck_assert_uint_eq(dtlsl__udp_receive(udp, 0, DTLSL__BATCH, &list), 0);
     for (size_t i = 0; i < sizeof(data); i++)
         ck_assert_int_eq(send(fds[i % 2], data, i, 0), (int)i);
     ck_assert_int_eq(poll(&fd, 1, 10000), 1);
-    ck_assert_uint_eq(dtlsl__udp_receive(udp, &list), DTLSL__BATCH);
+    ck_assert_uint_eq(dtlsl__udp_receive(udp, 0, DTLSL__BATCH, &list),
+                      DTLSL__BATCH);
     for (size_t i = 0; i < DTLSL__BATCH; i++) {
         ck_assert_uint_eq(list[i].len, i);
         ck_assert_int_eq(list[i].truncated, 0);
         dtlsl__address_text(list[i].path.local, text, sizeof(text));
         ck_assert_ptr_nonnull(strstr(text, hosts[i % 2]));
     }
-    ck_assert_uint_eq(dtlsl__udp_receive(udp, &list), 2);
+    ck_assert_uint_eq(dtlsl__udp_receive(udp, 0, DTLSL__BATCH, &list), 2);
     ck_assert_uint_eq(list[1].len, DTLSL__BATCH + 1);
     ck_assert_uint_eq(dtlsl__udp_counters(udp)->n[DTLSL__N_RECEIVE_ERRORS], 0);
     close(fds[0]);
@@ -245,11 +247,11 @@ START_TEST(a_receive_error_does_not_hide_the_datagram_behind)
 {
     char err[256];
     dtlsl__udp *udp = open_udp("127.0.0.1", err, sizeof(err));
-    struct pollfd in = {dtlsl__udp_fd(udp), 0, 0};
+    struct pollfd in = {dtlsl__udp_fd(udp, 0), 0, 0};
     int fd = client_to(udp, "127.0.0.1"), on = 1;
     dtlsl__output output = {.len = 1};
 
-    ck_assert_int_eq(setsockopt(dtlsl__udp_fd(udp), IPPROTO_IP, IP_RECVERR,
+    ck_assert_int_eq(setsockopt(dtlsl__udp_fd(udp, 0), IPPROTO_IP, IP_RECVERR,
                                 &on, sizeof(on)),
                      0);
     ck_assert_int_eq(send(fd, "x", 1, 0), 1);
@@ -320,13 +322,13 @@ START_TEST(a_group_of_two_shares_its_port)
     ck_assert_int_eq(open_of(&a, config, 0), DTLSL_OK);
     ck_assert_int_eq(open_of(&c, config, 1), DTLSL_ERR_STATE);
     ck_assert_int_eq(open_of(&b, config, 0), DTLSL_OK);
-    ck_assert_int_ne(dtlsl__udp_fd(a), dtlsl__udp_fd(b));
+    ck_assert_int_ne(dtlsl__udp_fd(a, 0), dtlsl__udp_fd(b, 0));
     ck_assert_uint_eq(port_of(a), port_of(b));
     ck_assert_int_eq(open_of(&c, config, 0), DTLSL_ERR_LIMIT);
     ck_assert_int_eq(open_of(&c, other, port_of(a)), -EADDRINUSE);
     ck_assert_ptr_null(c);
     dtlsl__udp_close(a);
-    ck_assert_int_ge(fcntl(dtlsl__udp_fd(b), F_GETFD), 0);
+    ck_assert_int_ge(fcntl(dtlsl__udp_fd(b, 0), F_GETFD), 0);
     dtlsl__udp_close(b);
     free_config(other);
     free_config(config);
@@ -374,10 +376,10 @@ START_TEST(a_socket_of_a_group_is_taken_again)
 
     ck_assert_int_eq(open_of(&a, config, 0), DTLSL_OK);
     ck_assert_int_eq(open_of(&b, config, port_of(a)), DTLSL_OK);
-    fd = dtlsl__udp_fd(a);
+    fd = dtlsl__udp_fd(a, 0);
     dtlsl__udp_close(a);
     ck_assert_int_eq(open_of(&a, config, 0), DTLSL_OK);
-    ck_assert_int_eq(dtlsl__udp_fd(a), fd);
+    ck_assert_int_eq(dtlsl__udp_fd(a, 0), fd);
     ck_assert_int_eq(open_of(&c, config, 0), DTLSL_ERR_LIMIT);
     dtlsl__udp_close(a);
     dtlsl__udp_close(b);
@@ -394,7 +396,7 @@ START_TEST(reuse_port_shares_a_port_with_others)
     ck_assert_int_eq(dtlsl_config_set(config, "reuse-port", "1"), DTLSL_OK);
     ck_assert_int_eq(open_of(&a, config, 0), DTLSL_OK);
     ck_assert_int_eq(open_of(&b, config, port_of(a)), DTLSL_OK);
-    ck_assert_int_ne(dtlsl__udp_fd(a), dtlsl__udp_fd(b));
+    ck_assert_int_ne(dtlsl__udp_fd(a, 0), dtlsl__udp_fd(b, 0));
     dtlsl__udp_close(a);
     dtlsl__udp_close(b);
     dtlsl_config_free(config);
@@ -468,7 +470,7 @@ START_TEST(what_was_received_outlives_the_socket)
 {
     char err[256];
     dtlsl__udp *udp = open_udp("127.0.0.1", err, sizeof(err));
-    int fd = client_to(udp, "127.0.0.1"), own = dtlsl__udp_fd(udp);
+    int fd = client_to(udp, "127.0.0.1"), own = dtlsl__udp_fd(udp, 0);
     const dtlsl__datagram *d;
 
     ck_assert_int_eq(send(fd, "hello", 5, 0), 5);

@@ -15,7 +15,7 @@ local luv = require("dtlslisten.luv")
 ffi.cdef("size_t live_bytes(void);")
 
 local server = luv.serve({
-    host = "127.0.0.1", psk_file = arg[1], idle_timeout = 5,
+    host = "127.0.0.1", psk_file = arg[1], idle_timeout = 30,
     max_conns_per_prefix = 0,
 }, function(conn)
     for message in conn:messages() do

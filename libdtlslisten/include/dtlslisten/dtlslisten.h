@@ -121,13 +121,14 @@ DTLSL_API void dtlsl_listener_free(dtlsl_listener *listener);
 /* Binds and serves. 'host' is a numeric IPv4 or IPv6 address (zone allowed,
  * "fe80::1%eth0"), NULL the dual-stack wildcard; port 0 picks one. Socket
  * errors are libuv's codes (UV_EADDRINUSE). With workers=N, listeners of one
- * config that start on the same address share it, N at the most. */
+ * config that start on the same address share it, N at the most: a peer stays
+ * with one of them, and the part of one that stops goes to the others. */
 DTLSL_API int32_t dtlsl_listener_start(dtlsl_listener *listener,
                                        const char *host, uint16_t port);
 
-/* Serves on a bound UDP socket of the caller (socket activation). It stays
- * the caller's, is made non-blocking, and may be closed after STOPPED or
- * dtlsl_listener_free. */
+/* Serves on a bound UDP socket of the caller (socket activation), without
+ * isolate. It stays the caller's, is made non-blocking, and may be closed after
+ * STOPPED or dtlsl_listener_free. */
 DTLSL_API int32_t dtlsl_listener_start_fd(dtlsl_listener *listener,
                                           int32_t fd);
 

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT
+ * A listener whose sockets are sorted: who gets how much of a wake-up, and
+ * what a flood takes from others. */
+#include "scene.h"
+#include "test.h"
+#include <stdio.h>
+#include <unistd.h>
+
+enum {
+    FLOOD = 20000,
+    RECORDS = 100,
+    BUFFER = 65536
+};
+
+/* A ClientHello of OpenSSL's, as its client sent it. */
+static size_t
+first_hello(uint8_t *buf, size_t cap)
+{
+    client *c = client_new(NULL);
+    packet out;
+    size_t len;
+
+    client_step(c);
+    ck_assert_int_eq(client_take(c, &out), 1);
+    ck_assert_uint_le(out.len, cap);
+    memcpy(buf, out.data, len = out.len);
+    packet_free(&out);
+    client_free(c);
+    return len;
+}
+
+/* As fast as it goes; nobody reads meanwhile. */
+static void
+send_many(uint16_t port, const uint8_t *data, size_t len, int n)
+{
+    struct sockaddr_in name = scene_loopback(port);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    for (int i = 0; i < n; i++)
+        ck_assert_int_eq(send(fd, data, len, 0), (ssize_t)len);
+    close(fd);
+}
+
+static uint64_t
+counter(const scene *s, const char *name)
+{
+    return dtlsl_listener_counter(s->l, name);
+}
+
+static void
+open_small(scene *s, const char *isolate, int pulling)
+{
+    dtlsl_config *config = scene_config();
+    char buffer[16];
+
+    snprintf(buffer, sizeof(buffer), "%d", BUFFER);
+    scene_set(config, "isolate", isolate);
+    scene_set(config, "recv-buffer", buffer);
+    scene_open_with(s, config, !pulling, pulling, NULL);
+    scene_both_open(s);
+}
+
+/* A flood fills its own queue: what a session sends behind it arrives. */
+static uint64_t
+records_behind_a_flood(const char *isolate, int pulling)
+{
+    uint8_t hello[512];
+    size_t len = first_hello(hello, sizeof(hello));
+    uint64_t arrived;
+    scene s;
+
+    open_small(&s, isolate, pulling);
+    ck_assert_uint_eq(counter(&s, "isolated"), (uint64_t)(*isolate - '0'));
+    s.hook = NULL;
+    s.act = CLOSE; /* no echo */
+    send_many(s.port, hello, len, FLOOD);
+    for (int i = 0; i < RECORDS; i++) {
+        ck_assert_int_gt(client_write(s.peer.c, "r", 1), 0);
+        peer_pump(&s.peer);
+    }
+    for (int i = 0; i < FLOOD / 16; i++) {
+        s.log[0] = '\0';
+        scene_run(&s);
+    }
+    arrived = counter(&s, "data_in");
+    ck_assert_uint_gt(counter(&s, "replied"), 10);
+    ck_assert_uint_lt(counter(&s, "replied"), FLOOD);
+    if (*isolate == '1')
+        ck_assert_uint_eq(counter(&s, "kernel_drops_sessions"), 0);
+    scene_close(&s);
+    return arrived;
+}
+
+START_TEST(a_flood_of_hellos_takes_nothing_from_a_session)
+{
+    for (int pulling = 0; pulling < 2; pulling++) {
+        ck_assert_uint_eq(records_behind_a_flood("1", pulling), RECORDS);
+        ck_assert_uint_eq(records_behind_a_flood("0", pulling), 0);
+    }
+}
+END_TEST
+
+/* The system tells of its drops with the next datagram of that socket. */
+START_TEST(drops_are_counted_where_they_were)
+{
+    uint8_t hello[512];
+    size_t len = first_hello(hello, sizeof(hello));
+    uint64_t drops;
+    scene s;
+
+    open_small(&s, "1", 0);
+    send_many(s.port, hello, len, FLOOD);
+    for (int i = 0; i < FLOOD / 16; i++)
+        scene_run(&s);
+    send_many(s.port, hello, len, 1);
+    scene_run(&s);
+    drops = counter(&s, "kernel_drops");
+    ck_assert_uint_eq(counter(&s, "kernel_drops_strangers"), drops);
+    ck_assert_uint_eq(counter(&s, "replied") + drops, FLOOD + 2);
+    scene_close(&s);
+}
+END_TEST
+
+/* What one wake-up takes of each class when all have plenty. */
+START_TEST(a_wake_up_has_shares)
+{
+    uint8_t hello[512], second[512], record[77] = {23, 0xfe, 0xfd, 0, 1};
+    size_t len = first_hello(hello, sizeof(hello));
+    dtlsl_config *config = scene_config();
+    uint64_t replied, filtered, bad;
+    scene s;
+
+    memcpy(second, hello, len);
+    second[18] = 1; /* message_seq: without a cookie, it is answered too */
+    record[12] = sizeof(record) - 13;
+    scene_open_with(&s, config, 1, 0, NULL);
+    scene_both_open(&s);
+    replied = counter(&s, "replied");
+    filtered = counter(&s, "received") - replied;
+    for (int i = 0; i < 400; i++) {
+        send_many(s.port, record, sizeof(record), 1);
+        send_many(s.port, hello, len, 1);
+        send_many(s.port, second, len, 1);
+    }
+    scene_run(&s);
+    bad = counter(&s, "replied") - replied;
+    filtered = counter(&s, "received") - counter(&s, "replied") - filtered;
+    ck_assert_uint_eq(filtered, 4 * 32);    /* strangers' records */
+    ck_assert_uint_eq(bad, 2 * 32 + 8 * 4); /* hellos of both classes */
+    for (int i = 0; i < 50; i++)
+        scene_run(&s);
+    ck_assert_uint_eq(counter(&s, "replied") - replied, 800);
+    scene_close(&s);
+}
+END_TEST
+
+int
+main(void)
+{
+    const TTest *const tests[] = {
+        a_flood_of_hellos_takes_nothing_from_a_session,
+        drops_are_counted_where_they_were,
+        a_wake_up_has_shares,
+    };
+
+    return test_main(
+        test_suite("isolate", tests, sizeof(tests) / sizeof(tests[0])));
+}
