@@ -1,31 +1,17 @@
 /* SPDX-License-Identifier: MIT
- * An echo server with a callback on the application's own loop.
+ * An echo server with a callback.
  *
- *     echo [-o NAME=VALUE]... HOST PORT
+ *     echo [-w WORKERS] [-o NAME=VALUE]... HOST PORT
  *
  * HOST is a numeric address, "-" or "*" for all; PORT 0 picks one. SIGUSR1
- * prints the counters, SIGINT and SIGTERM stop; see dtlslisten-config(5).
+ * prints the counters, SIGINT and SIGTERM stop; see dtlslisten-config(5). With
+ * -w it serves with so many threads (workers.c).
  */
-#include <dtlslisten/dtlslisten.h>
+#include "workers.h"
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <uv.h>
-
-static uv_signal_t signals[3];
-
-static void
-print_counters(const dtlsl_listener *listener)
-{
-    static char text[8192];
-
-    if (dtlsl_listener_counters(listener, DTLSL_FORMAT_JSON, text,
-                                sizeof(text)) >= 0)
-        puts(text);
-    fflush(stdout);
-}
 
 static void
 echo(dtlsl_listener *listener, const dtlsl_event *event)
@@ -48,30 +34,6 @@ on_event(dtlsl_listener *listener, const dtlsl_event *event, void *user)
         fprintf(stderr, "handshake failed: %s\n", (const char *)event->data);
     if (event->type == DTLSL_EVENT_NOTICE)
         fprintf(stderr, "notice: %s\n", (const char *)event->data);
-    if (event->type == DTLSL_EVENT_STOPPED)
-        for (int i = 0; i < 3; i++)
-            uv_close((uv_handle_t *)&signals[i], NULL);
-}
-
-static void
-on_signal(uv_signal_t *handle, int signum)
-{
-    if (signum == SIGUSR1)
-        print_counters(handle->data);
-    else
-        dtlsl_listener_stop(handle->data);
-}
-
-static void
-watch_signals(uv_loop_t *loop, dtlsl_listener *listener)
-{
-    static const int numbers[3] = {SIGUSR1, SIGINT, SIGTERM};
-
-    for (int i = 0; i < 3; i++) {
-        uv_signal_init(loop, &signals[i]);
-        signals[i].data = listener;
-        uv_signal_start(&signals[i], on_signal, numbers[i]);
-    }
 }
 
 static void
@@ -81,68 +43,62 @@ refuse(const char *text)
     exit(2);
 }
 
-static dtlsl_config *
-read_options(int argc, char **argv)
+static void
+set_option(dtlsl_config *config, char *text)
 {
-    dtlsl_config *config;
-    char *value;
-    int c;
+    char *value = strchr(text, '=');
 
-    if (dtlsl_config_new(&config) < 0)
-        refuse("cannot make a config");
-    while ((c = getopt(argc, argv, "o:")) == 'o') {
-        value = strchr(optarg, '=');
-        if (value == NULL)
-            refuse("-o takes NAME=VALUE");
-        *value++ = '\0';
-        if (dtlsl_config_set(config, optarg, value) < 0)
-            refuse(dtlsl_config_error(config));
-    }
-    if (c != -1 || argc - optind != 2)
-        refuse("usage: echo [-o NAME=VALUE]... HOST PORT");
-    return config;
+    if (value == NULL)
+        refuse("-o takes NAME=VALUE");
+    *value++ = '\0';
+    if (dtlsl_config_set(config, text, value) < 0)
+        refuse(dtlsl_config_error(config));
 }
 
-static const char *
-read_host(const char *text)
-{
-    return strcmp(text, "-") == 0 || strcmp(text, "*") == 0 ? NULL : text;
-}
-
-static uint16_t
-read_port(const char *text)
+static unsigned
+read_number(const char *text, unsigned most, const char *what)
 {
     char *end;
-    long port = strtol(text, &end, 10);
+    unsigned long number = strtoul(text, &end, 10);
 
-    if (end == text || *end != '\0' || port < 0 || port > UINT16_MAX)
-        refuse("PORT is a number from 0 to 65535");
-    return (uint16_t)port;
+    if (*text < '0' || *text > '9' || *end != '\0' || number > most)
+        refuse(what);
+    return (unsigned)number;
+}
+
+static unsigned
+read_workers(dtlsl_config *config, const char *text)
+{
+    if (dtlsl_config_set(config, "workers", text) < 0)
+        refuse(dtlsl_config_error(config));
+    return read_number(text, WORKERS_MAX, "-w is too large");
 }
 
 int
 main(int argc, char **argv)
 {
-    uv_loop_t *loop = uv_default_loop();
-    dtlsl_config *config = read_options(argc, argv);
-    const char *host = read_host(argv[optind]);
-    uint16_t port = read_port(argv[optind + 1]);
-    char address[DTLSL_ADDRESS_MAX];
-    dtlsl_listener *listener;
+    dtlsl_config *config;
+    unsigned workers = 1;
+    const char *host;
+    uint16_t port;
+    int c;
 
-    if (dtlsl_listener_new(&listener, config, loop) < 0)
-        refuse(dtlsl_config_error(config));
-    dtlsl_config_free(config);
-    dtlsl_listener_on_event(listener, on_event, NULL);
-    if (dtlsl_listener_start(listener, host, port) < 0)
-        refuse(dtlsl_listener_error(listener));
-    watch_signals(loop, listener);
-    dtlsl_listener_address(listener, address, sizeof(address));
-    printf("listening %s\n", address);
-    fflush(stdout);
-    uv_run(loop, UV_RUN_DEFAULT);
-    print_counters(listener);
-    dtlsl_listener_free(listener);
-    uv_run(loop, UV_RUN_DEFAULT);
-    return uv_loop_close(loop) == 0 ? 0 : 1;
+    if (dtlsl_config_new(&config) < 0)
+        refuse("cannot make a config");
+    while ((c = getopt(argc, argv, "o:w:")) != -1) {
+        if (c == 'o')
+            set_option(config, optarg);
+        else if (c == 'w')
+            workers = read_workers(config, optarg);
+        else
+            break;
+    }
+    if (c != -1 || argc - optind != 2)
+        refuse("usage: echo [-w WORKERS] [-o NAME=VALUE]... HOST PORT");
+    host = argv[optind];
+    port = (uint16_t)read_number(argv[optind + 1], UINT16_MAX,
+                                 "PORT is a number from 0 to 65535");
+    if (strcmp(host, "-") == 0 || strcmp(host, "*") == 0)
+        host = NULL;
+    return workers_run(config, workers, host, port, on_event);
 }

@@ -75,8 +75,8 @@ allowed()
     steer) echo record config cookie engine ;;
     sockets) echo record config cookie engine steer ;;
     udp) echo record config cookie engine sockets ;;
-    # One module in two files, which share listener_state.h.
-    listener | listener_conn | listener_state)
+    # One module in three files, which share listener_state.h.
+    listener | listener_conn | listener_counters | listener_state)
         echo udp config engine gate cookie listener_state
         ;;
     # The strategies: parts that stand upon each other, then one file each.

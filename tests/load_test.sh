@@ -64,6 +64,30 @@ stop relay
 stop_server load
 check_counters counters
 
+# All at once: what is beyond the ration of accepts waits in its queue.
+need_server crowd 127.0.0.1 "$echo" -o "psk-file=$dir/psk" || report load
+ran crowd "$port" 0 "$(result 500 0 500 0 '[0-9]+')" -n 500 -j 50 -e 1
+expected=500
+stop_server crowd
+check_counters crowd-counters
+expect_counter crowd-ration drop_ration -eq 0
+
+# Two threads: the counters are sums.
+need_server workers 127.0.0.1 "$echo" -w 2 -o "psk-file=$dir/psk" ||
+    report load
+ran workers "$port" 0 "$(result 500 0 1000 0 '[0-9]+')" -n 500 -j 50 -e 2
+expected=500
+stop_server workers
+check_counters workers-counters
+for name in accepted opened closed replied cookie_hmac_valid; do
+    expect_counter "workers-$name" "$name" -eq 500
+done
+expect_counter workers-data data_in -eq 1000
+for wrong in -w0 -w65 -wx -w; do
+    "$echo" "$wrong" -o "psk-file=$dir/psk" 127.0.0.1 0 >"$dir/load.out" 2>&1
+    [ $? -eq 2 ] || not_ok "option $wrong" "$(last_of "$dir/load.out")"
+done
+
 # It sends what is typed, whatever it hears.
 start liar openssl s_server -dtls1_2 -listen -nocert -psk "$hex_key" \
     -psk_identity "$identity" -accept "127.0.0.1:$port"
