@@ -20,7 +20,8 @@ enum {
     MAX_KEY_EXCHANGE = 2048, /* OpenSSL's own; an ffdhe8192 one has 1026 */
     MAX_VERIFY = 2304,       /* one of RSA with 16384 bits has 2052 */
     MAX_HELLO = 16384,
-    RECORD_OVERHEAD = 128
+    RECORD_OVERHEAD = 128,
+    TEXT_MAX = 160
 };
 
 struct dtlsl__conn {
@@ -43,7 +44,7 @@ struct dtlsl__conn {
     uint8_t alerted;
     uint8_t min_protected; /* what is shorter ends the SSL: CVE-2026-75806 */
     int32_t status;
-    char text[160];
+    char *text; /* why it is over, or NULL */
 };
 
 static CRYPTO_ONCE once = CRYPTO_ONCE_STATIC_INIT;
@@ -126,13 +127,17 @@ write_datagram(void *ctx, const uint8_t *data, size_t len)
 static void
 end(dtlsl__conn *conn, int32_t status, const char *text)
 {
+    char seen[TEXT_MAX];
+
     conn->over = 1;
     conn->status = status;
-    if (conn->alerted && !conn->open)
-        snprintf(conn->text, sizeof(conn->text), "%s (alert %s seen)", text,
+    if (conn->alerted && !conn->open) {
+        snprintf(seen, sizeof(seen), "%s (alert %s seen)", text,
                  dtlsl__conn_alert_text(conn));
-    else
-        snprintf(conn->text, sizeof(conn->text), "%s", text);
+        text = seen;
+    }
+    free(conn->text);
+    conn->text = strdup(text);
 }
 
 /* Why a call on the SSL failed. Returns 1 if that ends the connection. */
@@ -280,6 +285,7 @@ dtlsl__conn_free(dtlsl__conn *conn)
         SSL_free(conn->ssl);
     }
     dtlsl__tls_leave(&errors);
+    free(conn->text);
     OPENSSL_cleanse(conn, sizeof(*conn));
     free(conn);
 }
@@ -459,6 +465,27 @@ take_buffers(dtlsl__conn *conn)
         conn->bare = 0;
 }
 
+/* An SSL in its handshake has its ClientHello in them, one that is read from
+ * perhaps the next datagram. */
+void
+dtlsl__conn_rest(dtlsl__conn *conn)
+{
+    dtlsl__tls_errors errors;
+
+    if (!conn->open || conn->over || conn->bare || conn->reading ||
+        conn->io.in != NULL)
+        return;
+    dtlsl__tls_enter(&errors);
+    conn->bare = (uint8_t)SSL_free_buffers(conn->ssl);
+    dtlsl__tls_leave(&errors);
+}
+
+int
+dtlsl__conn_rests(const dtlsl__conn *conn)
+{
+    return conn->bare;
+}
+
 /* Reads one datagram of the application's. Junk swept over idle sessions must
  * not leave the buffers behind that OpenSSL took to look at it. */
 static int32_t
@@ -481,7 +508,7 @@ read_plaintext(dtlsl__conn *conn, uint8_t *plain, size_t cap, size_t *len)
         return DTLSL__STEP_END;
     }
     if (fresh)
-        conn->bare = (uint8_t)SSL_free_buffers(conn->ssl);
+        dtlsl__conn_rest(conn);
     return DTLSL__STEP_DONE;
 }
 
@@ -628,7 +655,7 @@ dtlsl__conn_status(const dtlsl__conn *conn)
 const char *
 dtlsl__conn_text(const dtlsl__conn *conn)
 {
-    return conn->text;
+    return conn->text == NULL ? "" : conn->text;
 }
 
 struct ssl_st *

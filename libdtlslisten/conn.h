@@ -57,6 +57,11 @@ size_t dtlsl__conn_wire_len(size_t len);
 void dtlsl__conn_close_notify(dtlsl__conn *conn);
 int32_t dtlsl__conn_mtu(dtlsl__conn *conn);
 
+/* Gives OpenSSL's buffers back, 33 KB, until they are needed again; where that
+ * is not safe at the moment, nothing happens. */
+void dtlsl__conn_rest(dtlsl__conn *conn);
+int dtlsl__conn_rests(const dtlsl__conn *conn);
+
 int dtlsl__conn_is_open(const dtlsl__conn *conn);
 /* Is the ClientHello still lacking fragments? */
 int dtlsl__conn_hello_incomplete(const dtlsl__conn *conn);

@@ -49,7 +49,7 @@ dtlsl__engine_end(dtlsl__engine *engine, dtlsl__session *session,
     if (session->conn != NULL && dtlsl__conn_progressed(session->conn))
         dtlsl__peers_spend(&engine->peers, session, engine->now.mono_ms);
     session->status = status;
-    snprintf(session->text, sizeof(session->text), "%s", text);
+    session->text = strdup(text);
     if (engine->accepted == session)
         engine->accepted = NULL;
     if (engine->opening == session)
@@ -90,17 +90,29 @@ dtlsl__engine_give_up(dtlsl__engine *engine, dtlsl__session *session,
                       with_alert(session, text, buf, sizeof(buf)));
 }
 
+void
+dtlsl__engine_say_bye(dtlsl__engine *engine, const dtlsl__session *session)
+{
+    if (session->conn == NULL)
+        return;
+    dtlsl__engine_speak_for(engine, session);
+    engine->at_work = 1;
+    dtlsl__conn_close_notify(session->conn);
+    engine->at_work = 0;
+}
+
 static const dtlsl_event *
 tell_end(dtlsl__engine *engine)
 {
     dtlsl__session *session = engine->ending;
+    const char *text = session->text == NULL ? "" : session->text;
 
     DL_DELETE2(engine->ending, session, end_prev, end_next);
     engine->told = session;
     count(engine, session->told_open ? DTLSL__N_CLOSED : DTLSL__N_FAILED);
     return say(engine,
                session->told_open ? DTLSL_EVENT_CLOSE : DTLSL_EVENT_FAILED,
-               session, (const uint8_t *)session->text, strlen(session->text));
+               session, (const uint8_t *)text, strlen(text));
 }
 
 /* Accepting */
@@ -168,12 +180,11 @@ add_session(dtlsl__engine *engine, const dtlsl__datagram *datagram,
     if (gone == old)
         old = NULL;
     session = dtlsl__peers_add(&engine->peers, &datagram->path, old,
-                               engine->now.mono_ms);
+                               verdict->app_len, engine->now.mono_ms);
     if (session == NULL)
         return NULL;
     session->hello_seq = hello->record_seq;
     session->cookie_age_ms = verdict->age_ms;
-    session->app_len = verdict->app_len;
     memcpy(session->app, verdict->app, verdict->app_len);
     memcpy(session->hello_id, id, DTLSL_HELLO_ID_LEN);
     dtlsl__engine_schedule(engine, session);
@@ -467,6 +478,21 @@ opened(dtlsl__engine *engine, dtlsl__session *session)
     dtlsl__engine_schedule(engine, session);
 }
 
+/* A connection that rests already was shown nothing genuine. */
+void
+dtlsl__engine_note_work(dtlsl__engine *engine, dtlsl__session *session)
+{
+    dtlsl__session *last;
+
+    if (dtlsl__conn_rests(session->conn)) {
+        dtlsl__peers_cool(&engine->peers, session);
+        return;
+    }
+    last = dtlsl__peers_warm(&engine->peers, session);
+    if (last != NULL)
+        dtlsl__conn_rest(last->conn);
+}
+
 static const dtlsl_event *
 take_step(dtlsl__engine *engine, int i)
 {
@@ -488,13 +514,15 @@ take_step(dtlsl__engine *engine, int i)
         return say(engine, DTLSL_EVENT_DATA, session, engine->plain, len);
     case DTLSL__STEP_END:
         if (dtlsl__conn_status(session->conn) == DTLSL_CLOSE_PEER)
-            dtlsl__conn_close_notify(session->conn);
+            dtlsl__engine_say_bye(engine, session);
         dtlsl__engine_end(engine, session, dtlsl__conn_status(session->conn),
                           dtlsl__conn_text(session->conn));
         return NULL;
     default:
         engine->step[i] = NULL;
-        if (session->state != DTLSL__OPEN)
+        if (session->state == DTLSL__OPEN)
+            dtlsl__engine_note_work(engine, session);
+        else
             dtlsl__engine_note_timer(engine, session);
         return NULL;
     }
@@ -534,9 +562,7 @@ stop_one(dtlsl__engine *engine)
         engine->stopped = 1;
         return;
     }
-    dtlsl__engine_speak_for(engine, session);
-    if (session->conn != NULL)
-        dtlsl__conn_close_notify(session->conn);
+    dtlsl__engine_say_bye(engine, session);
     dtlsl__engine_end(engine, session, DTLSL_CLOSE_STOPPED,
                       "the listener stops");
 }

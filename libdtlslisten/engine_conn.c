@@ -47,7 +47,10 @@ dtlsl__engine_send(dtlsl__engine *engine, uint64_t conn, const uint8_t *data,
         return DTLSL_ERR_BUSY;
     }
     dtlsl__engine_speak_for(engine, session);
+    engine->at_work = 1;
     n = dtlsl__conn_send(session->conn, data, len);
+    engine->at_work = 0;
+    dtlsl__engine_note_work(engine, session);
     if (n >= 0)
         count(engine, DTLSL__N_DATA_OUT);
     return n < 0 ? n : DTLSL_OK;
@@ -67,8 +70,7 @@ dtlsl__engine_close(dtlsl__engine *engine, uint64_t conn)
         dtlsl__engine_forget(engine, session);
         return DTLSL_OK;
     }
-    dtlsl__engine_speak_for(engine, session);
-    dtlsl__conn_close_notify(session->conn);
+    dtlsl__engine_say_bye(engine, session);
     dtlsl__engine_end(engine, session, DTLSL_CLOSE_LOCAL, "closed here");
     return DTLSL_OK;
 }

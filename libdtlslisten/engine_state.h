@@ -85,6 +85,12 @@ void dtlsl__engine_give_up(dtlsl__engine *engine, dtlsl__session *session,
 /* One that no event has told of is simply taken back. */
 void dtlsl__engine_forget(dtlsl__engine *engine, dtlsl__session *session);
 
+/* An open session has worked: it is warm, and another may be no more. */
+void dtlsl__engine_note_work(dtlsl__engine *engine, dtlsl__session *session);
+/* Takes leave of its peer. */
+void dtlsl__engine_say_bye(dtlsl__engine *engine,
+                           const dtlsl__session *session);
+
 /* engine_time.c: sets its deadline; after OpenSSL ran for a half-open one asks
  * for its timer first. */
 void dtlsl__engine_schedule(dtlsl__engine *engine, dtlsl__session *session);

@@ -64,8 +64,7 @@ expire_session(dtlsl__engine *engine, dtlsl__session *session)
             dtlsl__engine_schedule(engine, session);
             return;
         }
-        dtlsl__engine_speak_for(engine, session);
-        dtlsl__conn_close_notify(session->conn);
+        dtlsl__engine_say_bye(engine, session);
         dtlsl__engine_end(engine, session, DTLSL_CLOSE_IDLE,
                           "idle for too long");
         return;

@@ -321,15 +321,17 @@ index_session(dtlsl__peers *peers, dtlsl__session *session,
 
 dtlsl__session *
 dtlsl__peers_add(dtlsl__peers *peers, const dtlsl_path *path,
-                 dtlsl__session *predecessor, uint64_t mono_ms)
+                 dtlsl__session *predecessor, uint32_t app_len,
+                 uint64_t mono_ms)
 {
     dtlsl__session *session;
 
     if (!heap_grow(peers))
         return NULL;
-    session = calloc(1, sizeof(*session));
+    session = calloc(1, sizeof(*session) + app_len);
     if (session == NULL)
         return NULL;
+    session->app_len = app_len;
     session->id = peers->last_id + 1;
     session->path = *path;
     session->created_ms = session->idle_ms = mono_ms;
@@ -363,6 +365,31 @@ dtlsl__peers_opened(dtlsl__peers *peers, dtlsl__session *session)
     session->prefix[1]->half_open--;
 }
 
+dtlsl__session *
+dtlsl__peers_warm(dtlsl__peers *peers, dtlsl__session *session)
+{
+    dtlsl__session *last;
+
+    dtlsl__peers_cool(peers, session);
+    DL_PREPEND(peers->warm, session);
+    session->warm = 1;
+    if (++peers->n_warm <= DTLSL__WARM_MAX)
+        return NULL;
+    last = peers->warm->prev;
+    dtlsl__peers_cool(peers, last);
+    return last;
+}
+
+void
+dtlsl__peers_cool(dtlsl__peers *peers, dtlsl__session *session)
+{
+    if (!session->warm)
+        return;
+    DL_DELETE(peers->warm, session);
+    session->warm = 0;
+    peers->n_warm--;
+}
+
 /* A successor takes the path over. Where the table finds no memory for that
  * it cannot be reached, and its deadline ends it. */
 static void
@@ -390,6 +417,7 @@ dtlsl__peers_detach(dtlsl__peers *peers, dtlsl__session *session)
     int half_open = !session->was_open;
 
     leave_path(peers, session);
+    dtlsl__peers_cool(peers, session);
     if (half_open) {
         DL_DELETE(peers->half_open, session);
         peers->n_half_open--;
@@ -406,6 +434,7 @@ void
 dtlsl__peers_remove(dtlsl__peers *peers, dtlsl__session *session)
 {
     HASH_DELETE(by_id, peers->by_id, session);
+    free(session->text);
     free(session);
 }
 

@@ -17,7 +17,8 @@
 #include <utlist.h>
 
 enum {
-    DTLSL__TEXT_MAX = 160
+    DTLSL__TEXT_MAX = 160,
+    DTLSL__WARM_MAX = 256 /* open sessions that keep OpenSSL's buffers */
 };
 
 typedef struct dtlsl__prefix {
@@ -48,24 +49,26 @@ typedef struct dtlsl__session {
     uint64_t idle_ms;       /* last authenticated data */
     uint64_t retransmit_ms; /* when OpenSSL wants to, UINT64_MAX: never */
     uint32_t cookie_age_ms;
-    uint32_t app_len;
-    uint8_t app[DTLSL_COOKIE_APP_MAX];
     int32_t was_open;   /* the handshake is complete */
+    int32_t warm;       /* ... and it is in the list of those that work */
     int32_t told_hello; /* HELLO is out */
     int32_t told_open;  /* ... and OPEN is out: the last event is CLOSE */
     int32_t busy;       /* a send was refused: WRITABLE is due */
     int32_t writable;   /* ... and may be said now */
     int32_t status;     /* of the last event */
-    char text[DTLSL__TEXT_MAX];
+    char *text;         /* ... or NULL */
 
     dtlsl__prefix *prefix[2];
     size_t heap_index; /* 1-based, 0: not in the heap */
     uint64_t heap_ms;
     UT_hash_handle by_path;
     UT_hash_handle by_id;
-    struct dtlsl__session *prev, *next;           /* half-open, by age */
+    struct dtlsl__session *prev, *next;           /* half-open or warm */
     struct dtlsl__session *end_prev, *end_next;   /* ending */
     struct dtlsl__session *busy_prev, *busy_next; /* waiting for room */
+
+    uint32_t app_len;
+    uint8_t app[]; /* what its cookie carried */
 } dtlsl__session;
 
 typedef struct dtlsl__peers {
@@ -73,9 +76,11 @@ typedef struct dtlsl__peers {
     dtlsl__session *by_path;
     dtlsl__session *by_id;
     dtlsl__session *half_open; /* oldest first */
+    dtlsl__session *warm;      /* who worked last first */
     dtlsl__prefix *prefixes;
     uint32_t n_sessions;
     uint32_t n_half_open;
+    uint32_t n_warm;
     uint64_t last_id;
     dtlsl__session **heap; /* 1-based */
     size_t heap_len;
@@ -97,13 +102,18 @@ dtlsl__session *dtlsl__peers_find(const dtlsl__peers *peers,
                                   const dtlsl_path *path);
 dtlsl__session *dtlsl__peers_by_id(const dtlsl__peers *peers, uint64_t id);
 
-/* Adds a half-open session: in use, or the successor of 'predecessor' (which
- * has none). NULL without memory. */
+/* Adds a half-open session with room for app_len bytes of its cookie: in use,
+ * or the successor of 'predecessor' (which has none). NULL without memory. */
 dtlsl__session *dtlsl__peers_add(dtlsl__peers *peers, const dtlsl_path *path,
-                                 dtlsl__session *predecessor,
+                                 dtlsl__session *predecessor, uint32_t app_len,
                                  uint64_t mono_ms);
 /* It counts as half-open no more. */
 void dtlsl__peers_opened(dtlsl__peers *peers, dtlsl__session *session);
+/* An open session works: it is warm now. Who worked least lately is warm no
+ * more where that is one too many, and returned, else NULL. */
+dtlsl__session *dtlsl__peers_warm(dtlsl__peers *peers,
+                                  dtlsl__session *session);
+void dtlsl__peers_cool(dtlsl__peers *peers, dtlsl__session *session);
 /* Takes it from the path (its successor takes over), the counts and the
  * deadlines; its id still works. */
 void dtlsl__peers_detach(dtlsl__peers *peers, dtlsl__session *session);

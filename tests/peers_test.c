@@ -38,7 +38,7 @@ START_TEST(a_session_is_found_by_path_and_by_id)
     dtlsl__session *session;
 
     ck_assert_int_eq(dtlsl__peers_init(&peers, 1000, 0), DTLSL_OK);
-    session = dtlsl__peers_add(&peers, &a, NULL, 5);
+    session = dtlsl__peers_add(&peers, &a, NULL, 0, 5);
     ck_assert_ptr_nonnull(session);
     ck_assert_ptr_eq(dtlsl__peers_find(&peers, &a), session);
     ck_assert_ptr_null(dtlsl__peers_find(&peers, &b));
@@ -58,8 +58,8 @@ START_TEST(a_successor_takes_the_path_over)
     dtlsl__session *old, *new;
 
     ck_assert_int_eq(dtlsl__peers_init(&peers, 1000, 0), DTLSL_OK);
-    old = dtlsl__peers_add(&peers, &a, NULL, 0);
-    new = dtlsl__peers_add(&peers, &a, old, 0);
+    old = dtlsl__peers_add(&peers, &a, NULL, 0, 0);
+    new = dtlsl__peers_add(&peers, &a, old, 0, 0);
     ck_assert_ptr_eq(dtlsl__peers_find(&peers, &a), old);
     dtlsl__peers_detach(&peers, old);
     ck_assert_ptr_eq(dtlsl__peers_find(&peers, &a), new);
@@ -68,6 +68,39 @@ START_TEST(a_successor_takes_the_path_over)
     dtlsl__peers_remove(&peers, new);
     ck_assert_uint_eq(peers.n_sessions, 0);
     ck_assert_uint_eq(peers.n_half_open, 0);
+    dtlsl__peers_done(&peers);
+}
+END_TEST
+
+/* Who worked least lately leaves, with one more than there is room for. */
+START_TEST(the_least_lately_warm_leaves)
+{
+    enum {
+        N = DTLSL__WARM_MAX + 2
+    };
+    dtlsl__peers peers;
+    dtlsl__session *session[N];
+
+    ck_assert_int_eq(dtlsl__peers_init(&peers, 1000, 0), DTLSL_OK);
+    for (uint16_t i = 0; i < N; i++) {
+        dtlsl_path path = path_of(1, (uint16_t)(1000 + i));
+        session[i] = dtlsl__peers_add(&peers, &path, NULL, 0, 0);
+        dtlsl__peers_opened(&peers, session[i]);
+    }
+    for (int i = 0; i < DTLSL__WARM_MAX; i++)
+        ck_assert_ptr_null(dtlsl__peers_warm(&peers, session[i]));
+    ck_assert_ptr_null(dtlsl__peers_warm(&peers, session[0]));
+    ck_assert_ptr_eq(dtlsl__peers_warm(&peers, session[N - 2]), session[1]);
+    dtlsl__peers_cool(&peers, session[2]);
+    dtlsl__peers_cool(&peers, session[2]);
+    ck_assert_ptr_null(dtlsl__peers_warm(&peers, session[N - 1]));
+    ck_assert_ptr_eq(dtlsl__peers_warm(&peers, session[1]), session[3]);
+    for (int i = 0; i < N; i++) {
+        dtlsl__peers_detach(&peers, session[i]);
+        dtlsl__peers_remove(&peers, session[i]);
+    }
+    ck_assert_uint_eq(peers.n_warm, 0);
+    ck_assert_ptr_null(peers.warm);
     dtlsl__peers_done(&peers);
 }
 END_TEST
@@ -84,7 +117,7 @@ START_TEST(deadlines_come_in_order)
     ck_assert_int_eq(dtlsl__peers_init(&peers, 1000, 0), DTLSL_OK);
     for (uint16_t i = 0; i < N; i++) {
         dtlsl_path path = path_of((uint8_t)(i % 250), (uint16_t)(1000 + i));
-        session[i] = dtlsl__peers_add(&peers, &path, NULL, 0);
+        session[i] = dtlsl__peers_add(&peers, &path, NULL, 0, 0);
         dtlsl__peers_schedule(&peers, session[i], (i * 7919U) % 1009);
     }
     for (uint32_t i = 0; i < N; i += 3)
@@ -169,6 +202,7 @@ main(void)
         siphash_gives_the_published_vectors,
         a_session_is_found_by_path_and_by_id,
         a_successor_takes_the_path_over,
+        the_least_lately_warm_leaves,
         deadlines_come_in_order,
         a_spent_hello_is_known_for_its_path_only,
         a_spent_hello_is_known_for_a_cookies_life,
