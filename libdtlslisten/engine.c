@@ -152,7 +152,7 @@ limit(dtlsl__engine *engine, const dtlsl_path *path)
     if (refused != 0 || peers->n_half_open < settings->max_handshakes)
         return refused;
     victim = dtlsl__peers_victim(peers);
-    if (victim == NULL)
+    if (victim == NULL || victim->conn == NULL)
         return DTLSL__N_DROP_MAX_HANDSHAKES;
     count(engine, DTLSL__N_EVICTED);
     dtlsl__engine_give_up(engine, victim, DTLSL_CLOSE_EVICTED,
@@ -233,6 +233,21 @@ dtlsl__engine_forget(dtlsl__engine *engine, dtlsl__session *session)
     engine->rest_len = 0;
 }
 
+/* How firm it stands among those that may have to make room. */
+static void
+note_mark(dtlsl__engine *engine, dtlsl__session *session)
+{
+    int32_t mark = DTLSL__FIRM;
+
+    if (session->state != DTLSL__HALF_OPEN)
+        return;
+    if (dtlsl__conn_alerted(session->conn))
+        mark = DTLSL__ALERTED;
+    else if (dtlsl__conn_hello_incomplete(session->conn))
+        mark = DTLSL__INCOMPLETE;
+    dtlsl__peers_mark(&engine->peers, session, mark);
+}
+
 static void
 cannot_start(dtlsl__engine *engine, dtlsl__session *session, int32_t err)
 {
@@ -277,6 +292,7 @@ start_session(dtlsl__engine *engine)
     engine->target = dtlsl__peers_find(&engine->peers, &session->path);
     engine->delivered = 1; /* its outcome is told */
     engine->step[0] = session;
+    note_mark(engine, session);
     dtlsl__engine_note_timer(engine, session);
 }
 
@@ -428,10 +444,13 @@ route(dtlsl__engine *engine, const dtlsl__record *record)
         dtlsl__session *session = engine->step[i];
         if (session == NULL)
             continue;
-        if (session->conn != NULL && dtlsl__conn_feed(session->conn, record))
+        if (session->conn != NULL && dtlsl__conn_feed(session->conn, record)) {
             fed = 1;
-        else
-            engine->step[i] = NULL;
+            continue;
+        }
+        engine->step[i] = NULL;
+        if (session->conn != NULL)
+            note_mark(engine, session);
     }
     if (fed && !engine->delivered) {
         engine->delivered = 1;
@@ -520,10 +539,12 @@ take_step(dtlsl__engine *engine, int i)
         return NULL;
     default:
         engine->step[i] = NULL;
-        if (session->state == DTLSL__OPEN)
+        if (session->state == DTLSL__OPEN) {
             dtlsl__engine_note_work(engine, session);
-        else
+        } else {
+            note_mark(engine, session);
             dtlsl__engine_note_timer(engine, session);
+        }
         return NULL;
     }
 }
@@ -675,15 +696,16 @@ dtlsl__engine_new(dtlsl__engine **out, dtlsl_config *config,
 
     if (engine == NULL)
         return dtlsl__config_fail(config, DTLSL_ERR_NOMEM, "out of memory");
-    err = dtlsl__peers_init(
-        &engine->peers, dtlsl__config_cookie_life_ms(config), now->mono_ms);
+    engine->settings = dtlsl__config_settings(config);
+    err =
+        dtlsl__peers_init(&engine->peers, engine->settings->max_handshakes,
+                          dtlsl__config_cookie_life_ms(config), now->mono_ms);
     if (err < 0) {
         free(engine);
         return dtlsl__config_fail(config, err, "%s", dtlsl_strerror(err));
     }
     engine->listener = listener;
     engine->now = *now;
-    engine->settings = dtlsl__config_settings(config);
     err = dtlsl__config_ssl_ctx(config, &engine->ssl_ctx);
     if (err >= 0)
         err = dtlsl__gate_new(&engine->gate, config, now);

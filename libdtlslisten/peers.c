@@ -17,18 +17,24 @@ enum {
 };
 
 int32_t
-dtlsl__peers_init(dtlsl__peers *peers, uint64_t cookie_life_ms,
-                  uint64_t mono_ms)
+dtlsl__peers_init(dtlsl__peers *peers, uint32_t max_half_open,
+                  uint64_t cookie_life_ms, uint64_t mono_ms)
 {
     memset(peers, 0, sizeof(*peers));
+    peers->share = max_half_open < SHARE ? 1 : max_half_open / SHARE;
+    peers->n_levels = peers->share + 1;
     peers->spent_ms = mono_ms;
     peers->spent_life_ms = cookie_life_ms;
     peers->heap_cap = HEAP_START;
     peers->heap = calloc(HEAP_START, sizeof(*peers->heap));
     peers->spent[0] = calloc(SPENT_SLOTS, sizeof(*peers->spent[0]));
     peers->spent[1] = calloc(SPENT_SLOTS, sizeof(*peers->spent[1]));
+    for (int wide = 0; wide < 2; wide++)
+        peers->level[wide] =
+            calloc(peers->n_levels, sizeof(*peers->level[wide]));
     if (peers->heap == NULL || peers->spent[0] == NULL ||
-        peers->spent[1] == NULL) {
+        peers->spent[1] == NULL || peers->level[0] == NULL ||
+        peers->level[1] == NULL) {
         dtlsl__peers_done(peers);
         return DTLSL_ERR_NOMEM;
     }
@@ -45,6 +51,8 @@ dtlsl__peers_done(dtlsl__peers *peers)
     free(peers->heap);
     free(peers->spent[0]);
     free(peers->spent[1]);
+    free(peers->level[0]);
+    free(peers->level[1]);
     OPENSSL_cleanse(peers, sizeof(*peers));
 }
 
@@ -118,12 +126,9 @@ prefix_make(dtlsl__peers *peers, const uint8_t peer[24], int wide)
 }
 
 static void
-prefix_leave(dtlsl__peers *peers, dtlsl__prefix *prefix, int half_open)
+prefix_leave(dtlsl__peers *peers, dtlsl__prefix *prefix)
 {
-    if (prefix == NULL)
-        return;
-    prefix->half_open -= half_open ? 1 : 0;
-    if (--prefix->sessions > 0)
+    if (prefix == NULL || --prefix->sessions > 0)
         return;
     HASH_DELETE(hh, peers->prefixes, prefix);
     free(prefix);
@@ -137,32 +142,78 @@ prefix_join(dtlsl__peers *peers, dtlsl__session *session)
         if (prefix == NULL)
             prefix = prefix_make(peers, session->path.peer, wide);
         if (prefix == NULL) {
-            prefix_leave(peers, session->prefix[0], 1);
+            prefix_leave(peers, session->prefix[0]);
             return 0;
         }
         prefix->sessions++;
-        prefix->half_open++;
         session->prefix[wide] = prefix;
     }
     return 1;
+}
+
+/* How full it is, in what a narrow prefix may have. It moves by one level at a
+ * time, so that the highest is found in one step. */
+static void
+set_level(dtlsl__peers *peers, dtlsl__prefix *prefix)
+{
+    int wide = prefix->key[16];
+    dtlsl__prefix **list = peers->level[wide];
+    uint32_t *top = &peers->top[wide];
+    uint32_t level = prefix->half_open / (wide ? WIDE : 1);
+
+    if (level >= peers->n_levels)
+        level = peers->n_levels - 1;
+    if (level == prefix->level)
+        return;
+    if (prefix->level > 0)
+        DL_DELETE(list[prefix->level], prefix);
+    if (level > 0)
+        DL_APPEND(list[level], prefix);
+    prefix->level = level;
+    if (level > *top)
+        *top = level;
+    while (*top > 0 && list[*top] == NULL)
+        --*top;
+}
+
+static void
+half_open_join(dtlsl__peers *peers, dtlsl__session *session)
+{
+    peers->n_half_open++;
+    DL_APPEND(session->prefix[0]->oldest, session);
+    DL_APPEND2(session->prefix[1]->oldest, session, wide_prev, wide_next);
+    for (int wide = 0; wide < 2; wide++) {
+        session->prefix[wide]->half_open++;
+        set_level(peers, session->prefix[wide]);
+    }
+}
+
+static void
+half_open_leave(dtlsl__peers *peers, dtlsl__session *session)
+{
+    dtlsl__peers_mark(peers, session, DTLSL__FIRM);
+    peers->n_half_open--;
+    DL_DELETE(session->prefix[0]->oldest, session);
+    DL_DELETE2(session->prefix[1]->oldest, session, wide_prev, wide_next);
+    for (int wide = 0; wide < 2; wide++) {
+        session->prefix[wide]->half_open--;
+        set_level(peers, session->prefix[wide]);
+    }
 }
 
 int32_t
 dtlsl__peers_refuses(const dtlsl__peers *peers, const uint8_t peer[24],
                      const dtlsl__settings *settings, int replaces)
 {
-    uint64_t half_opens = settings->max_handshakes / SHARE;
     uint64_t conns = settings->max_conns_per_prefix;
     int crowded = peers->n_sessions > settings->max_conns / 2;
 
-    if (half_opens == 0)
-        half_opens = 1;
     for (int wide = 0; wide < 2; wide++) {
         const dtlsl__prefix *prefix = prefix_find(peers, peer, wide);
         uint64_t times = wide && !dtlsl__address_is_v4(peer) ? WIDE : 1;
         if (prefix == NULL)
             continue;
-        if (prefix->half_open >= half_opens * times)
+        if (prefix->half_open >= peers->share * times)
             return DTLSL__N_DROP_PREFIX;
         if (crowded && !replaces && conns != 0 &&
             prefix->sessions >= conns * times)
@@ -171,33 +222,41 @@ dtlsl__peers_refuses(const dtlsl__peers *peers, const uint8_t peer[24],
     return 0;
 }
 
-/* How full is where it comes from, in what a narrow prefix may have. */
-static uint32_t
-crowding(const dtlsl__session *session)
+void
+dtlsl__peers_mark(dtlsl__peers *peers, dtlsl__session *session, int32_t mark)
 {
-    uint32_t narrow = session->prefix[0]->half_open;
-    uint32_t wide = session->prefix[1]->half_open / WIDE;
+    if (mark == session->mark)
+        return;
+    if (session->mark != DTLSL__FIRM)
+        DL_DELETE2(peers->marked[session->mark], session, mark_prev,
+                   mark_next);
+    if (mark != DTLSL__FIRM)
+        DL_APPEND2(peers->marked[mark], session, mark_prev, mark_next);
+    session->mark = mark;
+}
 
-    return wide > narrow ? wide : narrow;
+/* The oldest of the most crowded prefix, or NULL. */
+static dtlsl__session *
+most_crowded(const dtlsl__peers *peers, int wide)
+{
+    uint32_t top = peers->top[wide];
+
+    return top == 0 ? NULL : peers->level[wide][top]->oldest;
 }
 
 dtlsl__session *
 dtlsl__peers_victim(const dtlsl__peers *peers)
 {
-    dtlsl__session *session, *incomplete = NULL, *crowd = NULL;
+    dtlsl__session *narrow = most_crowded(peers, 0);
+    dtlsl__session *wide = most_crowded(peers, 1);
 
-    DL_FOREACH(peers->half_open, session)
-    {
-        if (session->conn == NULL)
-            continue;
-        if (dtlsl__conn_alerted(session->conn))
-            return session;
-        if (incomplete == NULL && dtlsl__conn_hello_incomplete(session->conn))
-            incomplete = session;
-        if (crowd == NULL || crowding(session) > crowding(crowd))
-            crowd = session;
-    }
-    return incomplete != NULL ? incomplete : crowd;
+    for (int mark = DTLSL__MARKS - 1; mark > DTLSL__FIRM; mark--)
+        if (peers->marked[mark] != NULL)
+            return peers->marked[mark];
+    if (narrow == NULL || wide == NULL || peers->top[0] > peers->top[1])
+        return narrow;
+    return peers->top[1] > peers->top[0] || wide->id < narrow->id ? wide
+                                                                  : narrow;
 }
 
 /* Deadlines */
@@ -341,15 +400,14 @@ dtlsl__peers_add(dtlsl__peers *peers, const dtlsl_path *path,
         return NULL;
     }
     if (!index_session(peers, session, predecessor)) {
-        prefix_leave(peers, session->prefix[0], 1);
-        prefix_leave(peers, session->prefix[1], 1);
+        prefix_leave(peers, session->prefix[0]);
+        prefix_leave(peers, session->prefix[1]);
         free(session);
         return NULL;
     }
     peers->last_id++;
     peers->n_sessions++;
-    peers->n_half_open++;
-    DL_APPEND(peers->half_open, session);
+    half_open_join(peers, session);
     heap_add(peers, session);
     return session;
 }
@@ -359,10 +417,7 @@ dtlsl__peers_opened(dtlsl__peers *peers, dtlsl__session *session)
 {
     session->state = DTLSL__OPEN;
     session->was_open = 1;
-    DL_DELETE(peers->half_open, session);
-    peers->n_half_open--;
-    session->prefix[0]->half_open--;
-    session->prefix[1]->half_open--;
+    half_open_leave(peers, session);
 }
 
 dtlsl__session *
@@ -414,16 +469,12 @@ leave_path(dtlsl__peers *peers, dtlsl__session *session)
 void
 dtlsl__peers_detach(dtlsl__peers *peers, dtlsl__session *session)
 {
-    int half_open = !session->was_open;
-
     leave_path(peers, session);
     dtlsl__peers_cool(peers, session);
-    if (half_open) {
-        DL_DELETE(peers->half_open, session);
-        peers->n_half_open--;
-    }
-    prefix_leave(peers, session->prefix[0], half_open);
-    prefix_leave(peers, session->prefix[1], half_open);
+    if (!session->was_open)
+        half_open_leave(peers, session);
+    prefix_leave(peers, session->prefix[0]);
+    prefix_leave(peers, session->prefix[1]);
     session->prefix[0] = session->prefix[1] = NULL;
     heap_remove(peers, session);
     peers->n_sessions--;

@@ -25,6 +25,9 @@ typedef struct dtlsl__prefix {
     uint8_t key[17]; /* the prefix, and whether it is a wide one */
     uint32_t sessions;
     uint32_t half_open;
+    uint32_t level; /* how crowded it is: its list in peers.level, 0: none */
+    struct dtlsl__session *oldest;     /* of its half-open ones, by age */
+    struct dtlsl__prefix *prev, *next; /* as crowded, for longest first */
     UT_hash_handle hh;
 } dtlsl__prefix;
 
@@ -35,8 +38,16 @@ enum {
     DTLSL__ENDING = 3 /* its last event is queued or being delivered */
 };
 
+/* How firm a half-open session stands: the highest is evicted first. */
+enum {
+    DTLSL__FIRM = 0,
+    DTLSL__INCOMPLETE = 1, /* its ClientHello lacks fragments */
+    DTLSL__ALERTED = 2,    /* a plaintext alert came */
+    DTLSL__MARKS = 3
+};
+
 typedef struct dtlsl__session {
-    uint64_t id;
+    uint64_t id; /* grows with each */
     uint64_t tag;
     dtlsl_path path;
     int32_t state;
@@ -51,6 +62,7 @@ typedef struct dtlsl__session {
     uint32_t cookie_age_ms;
     int32_t was_open;   /* the handshake is complete */
     int32_t warm;       /* ... and it is in the list of those that work */
+    int32_t mark;       /* DTLSL__FIRM, INCOMPLETE, ALERTED */
     int32_t told_hello; /* HELLO is out */
     int32_t told_open;  /* ... and OPEN is out: the last event is CLOSE */
     int32_t busy;       /* a send was refused: WRITABLE is due */
@@ -63,7 +75,9 @@ typedef struct dtlsl__session {
     uint64_t heap_ms;
     UT_hash_handle by_path;
     UT_hash_handle by_id;
-    struct dtlsl__session *prev, *next;           /* half-open or warm */
+    struct dtlsl__session *prev, *next;           /* of its prefix, or warm */
+    struct dtlsl__session *wide_prev, *wide_next; /* of its wide prefix */
+    struct dtlsl__session *mark_prev, *mark_next; /* with the same mark */
     struct dtlsl__session *end_prev, *end_next;   /* ending */
     struct dtlsl__session *busy_prev, *busy_next; /* waiting for room */
 
@@ -75,9 +89,13 @@ typedef struct dtlsl__peers {
     uint8_t key[16];
     dtlsl__session *by_path;
     dtlsl__session *by_id;
-    dtlsl__session *half_open; /* oldest first */
-    dtlsl__session *warm;      /* who worked last first */
+    dtlsl__session *warm;                 /* who worked last first */
+    dtlsl__session *marked[DTLSL__MARKS]; /* marked for longest first */
     dtlsl__prefix *prefixes;
+    dtlsl__prefix **level[2]; /* by half-opens: narrow ones, and wide ones */
+    uint32_t top[2];          /* highest level with a prefix, 0: none */
+    uint32_t n_levels;
+    uint32_t share; /* half-opens that one prefix may have */
     uint32_t n_sessions;
     uint32_t n_half_open;
     uint32_t n_warm;
@@ -92,8 +110,8 @@ typedef struct dtlsl__peers {
 } dtlsl__peers;
 
 /* DTLSL_ERR_NOMEM or DTLSL_ERR_RANDOM. */
-int32_t dtlsl__peers_init(dtlsl__peers *peers, uint64_t cookie_life_ms,
-                          uint64_t mono_ms);
+int32_t dtlsl__peers_init(dtlsl__peers *peers, uint32_t max_half_open,
+                          uint64_t cookie_life_ms, uint64_t mono_ms);
 /* Every session must be gone. */
 void dtlsl__peers_done(dtlsl__peers *peers);
 
@@ -124,10 +142,15 @@ void dtlsl__peers_remove(dtlsl__peers *peers, dtlsl__session *session);
  * reason's counter (DTLSL__N_DROP_PREFIX), or 0. */
 int32_t dtlsl__peers_refuses(const dtlsl__peers *peers, const uint8_t peer[24],
                              const dtlsl__settings *settings, int replaces);
-/* Whom to evict for a new handshake: one that got an alert, an incomplete
- * ClientHello, else the oldest of the prefix that has most of its share. NULL:
- * nobody. O(max-handshakes), and only where an accept follows, which costs a
- * signature. */
+/* How firm it stands now. */
+void dtlsl__peers_mark(dtlsl__peers *peers, dtlsl__session *session,
+                       int32_t mark);
+/* Whom to evict for a new handshake, in O(1): who was ALERTED first, who is
+ * INCOMPLETE for longest, else the oldest of the prefix that has most of its
+ * share. Of prefixes that have as much it is the one that has so much for
+ * longest. Where each has one session and never had more, that is the oldest
+ * of all; one that had two before its last counts as if it had come then.
+ * NULL: nobody. */
 dtlsl__session *dtlsl__peers_victim(const dtlsl__peers *peers);
 
 /* Deadlines: a heap. A time that moved later may stay in it; whoever finds it

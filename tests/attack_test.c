@@ -393,29 +393,55 @@ START_TEST(who_sent_an_alert_is_evicted_first)
 }
 END_TEST
 
-START_TEST(an_incomplete_hello_is_evicted_before_whole_ones)
+/* Eight half-opens, of which host 10 has two; the client's is the last, and
+ * its ClientHello lacks what waits in it. */
+static client *
+crowd_with_part_of_a_hello(world *w)
 {
     client_options options = {.alpn_padding = 800, .mtu = 256};
-    world *w = world_new("max-handshakes=8");
     uint8_t hello[HELLO_ROOM];
-    dtlsl_path path = world_path(20, 4000), want;
+    dtlsl_path path = world_path(10, 4001);
     client *c;
     size_t len;
 
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
     for (uint32_t host = 10; host < 16; host++) {
-        want = world_path(host, 4000);
-        ck_assert_uint_eq(world_half_open(w, &want, 1), 1);
+        path = world_path(host, 4000);
+        ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
     }
-    want = world_path(10, 4001);
-    ck_assert_uint_eq(world_half_open(w, &want, 1), 1);
     c = world_client(w, &options);
-    want = w->path[0];
     len = world_second_hello(w, c, hello);
     world_input(w, &w->path[0], hello, len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 8);
+    return c;
+}
+
+START_TEST(an_incomplete_hello_is_evicted_before_whole_ones)
+{
+    world *w = world_new("max-handshakes=8");
+    client *c = crowd_with_part_of_a_hello(w);
+    dtlsl_path path = world_path(20, 4000), want = w->path[0];
+
     client_discard(c);
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    ck_assert_mem_eq(world_evicted(w, 1)->peer, want.peer, 24);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(a_hello_that_was_completed_is_as_firm_as_others)
+{
+    world *w = world_new("max-handshakes=8");
+    client *c = crowd_with_part_of_a_hello(w);
+    dtlsl_path path = world_path(20, 4000), want = world_path(10, 4001);
+    packet held[WORLD_HELD];
+    size_t n = world_hold(c, held);
+
+    world_release(w, &w->path[0], held, n);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 8);
     ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
     ck_assert_mem_eq(world_evicted(w, 1)->peer, want.peer, 24);
+    world_connect(w, c);
     world_free(w);
 }
 END_TEST
@@ -703,6 +729,7 @@ main(void)
         the_prefix_with_most_half_opens_makes_room,
         who_sent_an_alert_is_evicted_first,
         an_incomplete_hello_is_evicted_before_whole_ones,
+        a_hello_that_was_completed_is_as_firm_as_others,
         a_prefix_has_its_share_of_half_opens_and_no_more,
         a_prefix_of_ipv6_is_64_bits_and_48_a_wider_one,
         connections_per_prefix_count_when_it_is_crowded,
