@@ -130,33 +130,53 @@ replaced(const dtlsl__engine *engine, dtlsl__session *old)
                : NULL;
 }
 
-/* May this peer have a session? What it replaces makes the room. */
+/* Makes room for one more half-open session. */
 static int32_t
-limit(dtlsl__engine *engine, const dtlsl_path *path)
+make_room(dtlsl__engine *engine)
 {
-    dtlsl__session *old = dtlsl__peers_find(&engine->peers, path);
-    const dtlsl__settings *settings = engine->settings;
-    dtlsl__peers *peers = &engine->peers;
-    dtlsl__session *gone = replaced(engine, old), *victim;
-    int32_t refused;
+    dtlsl__session *victim;
 
-    if (engine->stopping)
-        return DTLSL__N_DROP_STOPPING;
-    if (engine->accepts >= ACCEPTS)
-        return DTLSL__N_DROP_RATION;
-    if (gone != NULL && gone->state != DTLSL__OPEN)
+    if (engine->peers.n_half_open < engine->settings->max_handshakes)
         return 0;
-    if (old == NULL && peers->n_sessions >= settings->max_conns)
-        return DTLSL__N_DROP_MAX_CONNS;
-    refused = dtlsl__peers_refuses(peers, path->peer, settings, old != NULL);
-    if (refused != 0 || peers->n_half_open < settings->max_handshakes)
-        return refused;
-    victim = dtlsl__peers_victim(peers);
+    victim = dtlsl__peers_victim(&engine->peers);
     if (victim == NULL || victim->conn == NULL)
         return DTLSL__N_DROP_MAX_HANDSHAKES;
     count(engine, DTLSL__N_EVICTED);
     dtlsl__engine_give_up(engine, victim, DTLSL_CLOSE_EVICTED,
                           "made room for another");
+    return 0;
+}
+
+/* May this peer have a session? In this order: is there room for it and its
+ * prefix, which takes nothing of what others may have; does the ration of the
+ * batch last; and who gets in has the room made. What it replaces is its room,
+ * so that no share bounds how often an address replaces its half-open ones:
+ * these have a ration of their own, beside which newcomers have theirs. */
+static int32_t
+limit(dtlsl__engine *engine, const dtlsl_path *path)
+{
+    dtlsl__session *old = dtlsl__peers_find(&engine->peers, path);
+    const dtlsl__settings *settings = engine->settings;
+    const dtlsl__session *gone = replaced(engine, old);
+    int replaces = gone != NULL && gone->state != DTLSL__OPEN;
+    int32_t refused = 0;
+
+    if (engine->stopping)
+        return DTLSL__N_DROP_STOPPING;
+    if (old == NULL && engine->peers.n_sessions >= settings->max_conns)
+        return DTLSL__N_DROP_MAX_CONNS;
+    if (!replaces)
+        refused = dtlsl__peers_refuses(&engine->peers, path->peer, settings,
+                                       old != NULL);
+    if (refused != 0)
+        return refused;
+    if (engine->accepts >= ACCEPTS ||
+        (replaces && engine->replacements >= REPLACEMENTS))
+        return DTLSL__N_DROP_RATION;
+    engine->accepts++;
+    if (!replaces)
+        return make_room(engine);
+    engine->replacements++;
     return 0;
 }
 
@@ -216,7 +236,6 @@ accept_hello(dtlsl__engine *engine, const dtlsl__datagram *datagram,
         count(engine, DTLSL__N_DROP_NOMEM);
         return;
     }
-    engine->accepts++;
     engine->hello = datagram->data;
     engine->hello_len = verdict->record_len;
     engine->rest = datagram->data + verdict->record_len;

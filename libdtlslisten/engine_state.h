@@ -12,6 +12,7 @@ enum {
     FLIGHT = 40960, /* room for one: a long certificate chain */
     FLIGHT_DATAGRAMS = 64,
     ACCEPTS = 4,         /* per batch */
+    REPLACEMENTS = 1,    /* of them, so many of half-open sessions */
     HELLO_MS = 3000,     /* to complete a fragmented ClientHello */
     RESTART_WINDOW = 32, /* record numbers, while in a handshake */
     NOTICES = 8,         /* waiting, and in a second */
@@ -30,6 +31,7 @@ struct dtlsl__engine {
     dtlsl__counters counters;
     uint64_t gate_ms; /* next tick */
     uint32_t accepts; /* of this batch */
+    uint32_t replacements;
     int stopping;
     int stopped;
 

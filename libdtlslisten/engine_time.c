@@ -39,7 +39,7 @@ void
 dtlsl__engine_begin(dtlsl__engine *engine, const dtlsl_now *now)
 {
     engine->now = *now;
-    engine->accepts = 0;
+    engine->accepts = engine->replacements = 0;
 }
 
 uint64_t

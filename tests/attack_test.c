@@ -317,6 +317,63 @@ START_TEST(four_accepts_a_batch_and_no_more)
 }
 END_TEST
 
+/* With max-handshakes=16 the share of a prefix is 4. */
+START_TEST(a_full_prefix_is_refused_before_the_ration_is_asked)
+{
+    world *w = world_new("max-handshakes=16");
+    uint8_t hello[6][HELLO_ROOM];
+    dtlsl_path path[6];
+    size_t len[6];
+
+    for (uint16_t port = 1; port <= 4; port++) {
+        path[0] = world_path(9, port);
+        ck_assert_uint_eq(world_half_open(w, &path[0], 1), 1);
+    }
+    for (uint32_t i = 0; i < 6; i++) {
+        path[i] = world_path(i < 5 ? i + 1 : 9, 4000);
+        len[i] = world_forge(w, &path[i], (uint8_t)i, hello[i]);
+    }
+    world_begin(w);
+    for (int i = 0; i < 6; i++)
+        world_input_raw(w, &path[i], hello[i], len[i]);
+    world_flush(w);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 8);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_RATION), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_PREFIX), 1);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+/* The share of its prefix does not bound them. */
+START_TEST(one_half_open_one_a_batch_is_replaced)
+{
+    world *w = world_new(NULL);
+    uint8_t hello[4][HELLO_ROOM];
+    dtlsl_path path[4];
+    size_t len[4];
+
+    for (uint32_t i = 0; i < 4; i++) {
+        path[i] = world_path(i / 2 + 1, (uint16_t)(4000 + i));
+        if (i < 2)
+            ck_assert_uint_eq(world_half_open(w, &path[i], 1), 1);
+        len[i] = world_forge(w, &path[i], 2, hello[i]);
+    }
+    for (uint64_t batch = 1; batch <= 2; batch++) {
+        world_begin(w);
+        for (int i = 0; i < 4; i++)
+            world_input_raw(w, &path[i], hello[i], len[i]);
+        world_flush(w);
+        ck_assert_uint_eq(world_counter(w, DTLSL__N_REPLACED), 0);
+        ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 4 + batch);
+        ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_RATION), 1);
+        ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), batch);
+    }
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(max_conns_refuses_and_takes_again_when_one_left)
 {
     world *w = world_new("max-conns=2");
@@ -725,6 +782,8 @@ main(void)
         a_cookie_is_good_for_one_address,
         bad_cookies_are_answered_within_a_budget,
         four_accepts_a_batch_and_no_more,
+        a_full_prefix_is_refused_before_the_ration_is_asked,
+        one_half_open_one_a_batch_is_replaced,
         max_conns_refuses_and_takes_again_when_one_left,
         the_prefix_with_most_half_opens_makes_room,
         who_sent_an_alert_is_evicted_first,

@@ -157,7 +157,7 @@ typedef struct sim {
     sim_tag tag[SIM_OUTPUTS];
     size_t n_tags;
     uint64_t blocked_until; /* the socket takes nothing before */
-    uint32_t batch_left, batch_accepts;
+    uint32_t batch_left, batch_accepts, batch_replaced;
     uint64_t batch_ms;
 
     /* the datagram at work */

@@ -11,8 +11,9 @@
 
 enum {
     POISON = 77,
-    ACCEPTS = 4, /* of a batch */
-    SHARE = 4,   /* of the half-opens: an address may have 1/4 */
+    ACCEPTS = 4,      /* of a batch */
+    REPLACEMENTS = 1, /* ... of half-open ones */
+    SHARE = 4,        /* of the half-opens: an address may have 1/4 */
     FAR_AHEAD = 100000,
     ROUNDS = 1000,
     SERVER_HELLO = 2
@@ -255,10 +256,10 @@ right_outcome(const sim *s, const fullness *f)
 {
     uint32_t share = s->plan.max_handshakes / SHARE;
 
-    if (s->batch_accepts >= ACCEPTS)
-        return DTLSL__N_DROP_RATION;
     if (f->had_half)
-        return DTLSL__N_ACCEPTED;
+        return s->batch_accepts < ACCEPTS && s->batch_replaced < REPLACEMENTS
+                   ? DTLSL__N_ACCEPTED
+                   : DTLSL__N_DROP_RATION;
     if (!f->had_open && f->all >= s->plan.max_conns)
         return DTLSL__N_DROP_MAX_CONNS;
     if (f->host_half >= (share == 0 ? 1 : share))
@@ -266,7 +267,8 @@ right_outcome(const sim *s, const fullness *f)
     if (f->all > s->plan.max_conns / 2 && !f->had_open &&
         s->plan.max_per_prefix != 0 && f->host_all >= s->plan.max_per_prefix)
         return DTLSL__N_DROP_PREFIX;
-    return DTLSL__N_ACCEPTED;
+    return s->batch_accepts < ACCEPTS ? DTLSL__N_ACCEPTED
+                                      : DTLSL__N_DROP_RATION;
 }
 
 static void
@@ -360,6 +362,7 @@ check_outcome(sim *s, size_t out, const fullness *f, uint64_t n_conns)
     switch (out) {
     case DTLSL__N_ACCEPTED:
         check_limits(s, out, f);
+        s->batch_replaced += (uint32_t)f->had_half;
         after_accept(s, n_conns);
         return;
     case DTLSL__N_REPLIED:
@@ -375,6 +378,7 @@ check_outcome(sim *s, size_t out, const fullness *f, uint64_t n_conns)
     case DTLSL__N_DROP_HELLO_REFUSED:
         check_limits(s, out, f);
         s->batch_accepts += out == DTLSL__N_DROP_HELLO_REFUSED;
+        s->batch_replaced += out == DTLSL__N_DROP_HELLO_REFUSED && f->had_half;
         note_refusal(s);
         break;
     case DTLSL__N_DROP_REPLAYED:
@@ -448,7 +452,7 @@ sim_server_input(sim *s, const sim_event *event)
         unguard(s);
         s->batch_left = 1 + sim_below(&s->random, s->plan.batch);
         s->batch_ms = s->now.mono_ms;
-        s->batch_accepts = 0;
+        s->batch_accepts = s->batch_replaced = 0;
     }
     s->batch_left--;
     s->input = event;
