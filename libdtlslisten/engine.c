@@ -574,7 +574,7 @@ tell_writable(dtlsl__engine *engine)
     dtlsl__session *session = engine->busy;
 
     DL_DELETE2(engine->busy, session, busy_prev, busy_next);
-    session->busy = session->writable = 0;
+    session->busy = 0;
     return say(engine, DTLSL_EVENT_WRITABLE, session, NULL, 0);
 }
 
@@ -677,7 +677,7 @@ dtlsl__engine_next(dtlsl__engine *engine)
             engine->stopping = 2;
             return say(engine, DTLSL_EVENT_STOPPED, NULL, NULL, 0);
         }
-        if (engine->busy != NULL && engine->busy->writable)
+        if (dtlsl__engine_owes_writable(engine))
             return tell_writable(engine);
         return engine->n_notices > 0 ? tell_notice(engine) : NULL;
     }
@@ -694,7 +694,7 @@ dtlsl__engine_pending(const dtlsl__engine *engine)
 {
     return engine->ending != NULL || in_progress(engine) ||
            engine->stopping == 1 || engine->n_notices > 0 ||
-           (engine->busy != NULL && engine->busy->writable);
+           dtlsl__engine_owes_writable(engine);
 }
 
 /* Life */

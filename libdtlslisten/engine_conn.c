@@ -24,6 +24,16 @@ conn_of(const dtlsl__engine *engine, uint64_t id)
     return session == NULL ? NULL : session->conn;
 }
 
+static void
+note_busy(dtlsl__engine *engine, dtlsl__session *session)
+{
+    if (session->busy)
+        return;
+    DL_APPEND2(engine->busy, session, busy_prev, busy_next);
+    session->busy = 1;
+    session->refused = engine->rooms;
+}
+
 int32_t
 dtlsl__engine_send(dtlsl__engine *engine, uint64_t conn, const uint8_t *data,
                    size_t len)
@@ -41,9 +51,7 @@ dtlsl__engine_send(dtlsl__engine *engine, uint64_t conn, const uint8_t *data,
         return DTLSL_ERR_ARGUMENT;
     if (dtlsl__engine_output_low(engine) ||
         dtlsl__conn_wire_len(len) > ARENA - engine->arena_len) {
-        if (!session->busy)
-            DL_APPEND2(engine->busy, session, busy_prev, busy_next);
-        session->busy = 1;
+        note_busy(engine, session);
         return DTLSL_ERR_BUSY;
     }
     dtlsl__engine_speak_for(engine, session);

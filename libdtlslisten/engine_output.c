@@ -84,15 +84,17 @@ compact(dtlsl__engine *engine)
 void
 dtlsl__engine_output_sent(dtlsl__engine *engine, size_t n)
 {
-    dtlsl__session *session;
-
     engine->first_output += n;
     engine->stuck = engine->first_output < engine->n_outputs;
     if (engine->first_output == engine->n_outputs ||
         dtlsl__engine_output_low(engine))
         compact(engine);
-    if (dtlsl__engine_output_low(engine))
-        return;
-    DL_FOREACH2(engine->busy, session, busy_next)
-    session->writable = 1;
+    if (!dtlsl__engine_output_low(engine))
+        engine->rooms++;
+}
+
+int
+dtlsl__engine_owes_writable(const dtlsl__engine *engine)
+{
+    return engine->busy != NULL && engine->busy->refused < engine->rooms;
 }

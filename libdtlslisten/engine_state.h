@@ -48,7 +48,8 @@ struct dtlsl__engine {
     dtlsl__session *opening; /* OPEN comes when its predecessor has ended */
     dtlsl__session *ending;  /* last events to tell */
     dtlsl__session *told;    /* its last event is out: to be removed */
-    dtlsl__session *busy;    /* WRITABLE is owed to */
+    dtlsl__session *busy; /* WRITABLE is owed to, refused for longest first */
+    uint64_t rooms;       /* how often there was room after a sending */
     dtlsl_event event;
 
     dtlsl__output outputs[OUTPUTS];
@@ -74,6 +75,8 @@ uint8_t *dtlsl__engine_reserve(void *engine, size_t len);
 int dtlsl__engine_output_stuck(const dtlsl__engine *engine);
 /* Cuts the newest to len bytes; 0: takes it back. */
 void dtlsl__engine_trim(dtlsl__engine *engine, size_t len);
+/* May a WRITABLE be said now? There was room since its send was refused. */
+int dtlsl__engine_owes_writable(const dtlsl__engine *engine);
 void dtlsl__engine_speak_for(dtlsl__engine *engine,
                              const dtlsl__session *session);
 

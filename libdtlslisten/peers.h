@@ -59,6 +59,7 @@ typedef struct dtlsl__session {
     uint64_t created_ms;
     uint64_t idle_ms;       /* last authenticated data */
     uint64_t retransmit_ms; /* when OpenSSL wants to, UINT64_MAX: never */
+    uint64_t refused; /* a send, when the engine had made room so often */
     uint32_t cookie_age_ms;
     int32_t was_open;   /* the handshake is complete */
     int32_t warm;       /* ... and it is in the list of those that work */
@@ -66,7 +67,6 @@ typedef struct dtlsl__session {
     int32_t told_hello; /* HELLO is out */
     int32_t told_open;  /* ... and OPEN is out: the last event is CLOSE */
     int32_t busy;       /* a send was refused: WRITABLE is due */
-    int32_t writable;   /* ... and may be said now */
     int32_t status;     /* of the last event */
     char *text;         /* ... or NULL */
 

@@ -140,6 +140,56 @@ START_TEST(a_full_arena_is_busy_then_one_writable)
 }
 END_TEST
 
+static uint8_t filling[1000];
+
+static void
+fill(world *w, uint64_t id)
+{
+    while (dtlsl__engine_send(w->engine, id, filling, sizeof(filling)) >= 0)
+        continue;
+}
+
+/* Takes all the room there is once more. */
+static void
+fill_when_writable(world *w, const dtlsl_event *event)
+{
+    if (event->type == DTLSL_EVENT_WRITABLE && event->conn == w->hooked)
+        fill(w, event->conn);
+}
+
+/* Three were refused, in the order 2, 0, 1; one of them closes; the first to
+ * be told takes the room, and waits behind the others. */
+START_TEST(the_busy_are_told_in_turn_and_once_for_a_sending)
+{
+    world *w = world_new(NULL);
+    uint64_t id[3];
+
+    for (int i = 0; i < 3; i++)
+        id[i] = world_connect(w, world_client(w, NULL));
+    w->n_events = 0;
+    fill(w, id[2]);
+    fill(w, id[0]);
+    fill(w, id[1]);
+    ck_assert_int_eq(dtlsl__engine_close(w->engine, id[0]), DTLSL_OK);
+    w->hook = fill_when_writable;
+    w->hooked = id[2];
+    world_drain(w);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_WRITABLE), 0);
+    world_flush(w);
+    world_drain(w);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_WRITABLE), 2);
+    ck_assert_int_lt(world_index(w, DTLSL_EVENT_WRITABLE, id[2]),
+                     world_index(w, DTLSL_EVENT_WRITABLE, id[1]));
+    ck_assert(dtlsl__engine_output_low(w->engine));
+    w->hook = NULL;
+    world_flush(w);
+    world_drain(w);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_WRITABLE), 3);
+    ck_assert_uint_eq(world_find(w, DTLSL_EVENT_WRITABLE)->conn, id[2]);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(a_busy_connection_that_closes_has_no_writable_after)
 {
     world *w = world_new(NULL);
@@ -757,6 +807,7 @@ main(void)
         a_datagram_above_the_mtu_is_too_big,
         ids_that_are_gone_are_noconn_everywhere,
         a_full_arena_is_busy_then_one_writable,
+        the_busy_are_told_in_turn_and_once_for_a_sending,
         a_busy_connection_that_closes_has_no_writable_after,
         output_can_be_sent_in_parts,
         a_full_arena_loses_replies_and_flights_but_nothing_else,
