@@ -17,7 +17,8 @@
  *        one comes back
  * paced  each session sends at a steady rate
  * idle   sessions that are held until -t, or without it SIGTERM; the line
- *        "ready N RSS_KB" says that N are open and what memory the server has
+ *        "ready N RSS_KB" says that N are open and what memory the server
+ *        has, and what is counted begins there
  * mixed  paced and a storm; first the line "peers ADDRESS:PORT,..."
  *
  * All have -t SECONDS (5), -p PID of the server, -C CPU, -N NICE (-n where it
@@ -85,7 +86,7 @@ load_mixed(void)
     usage before, after;
     double seconds;
 
-    sessions_open(told.sessions, &paced_role, 1);
+    sessions_open(told.sessions, &paced_role, 1, NULL);
     net_print_peers(told.sessions);
     before = usage_read(told.common.pid);
     paced_start(before.at_ns);

@@ -118,8 +118,8 @@ typedef struct opening {
 } opening;
 
 /* Slots below n get open sessions, without buffers; all have to open if
- * 'all'. */
-opening sessions_open(uint32_t n, const role *as, int all);
+ * 'all'. What there is to do 'meanwhile' may be NULL. */
+opening sessions_open(uint32_t n, const role *as, int all, activity meanwhile);
 void sessions_close(uint32_t n);
 
 /* load_echo.c */

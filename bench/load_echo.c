@@ -99,7 +99,7 @@ load_echo(void)
     usage before, after;
     uint64_t start;
 
-    sessions_open(told.sessions, &loop_role, 1);
+    sessions_open(told.sessions, &loop_role, 1, NULL);
     start = now_ns();
     for (uint32_t i = 0; i < told.sessions; i++)
         if (session_at(i) != NULL)
@@ -175,7 +175,7 @@ load_paced(void)
     static const activity work[] = {paced_work, NULL};
     usage before, after;
 
-    sessions_open(told.sessions, &paced_role, 1);
+    sessions_open(told.sessions, &paced_role, 1, NULL);
     before = usage_read(told.common.pid);
     paced_start(before.at_ns);
     work_until(before.at_ns + (uint64_t)(told.common.seconds * 1e9), NULL,

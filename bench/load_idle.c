@@ -33,7 +33,8 @@ on_end(session *s)
 
 static const role idle_role = {.echoed = on_echo, .ended = on_end};
 
-/* What has not come back when the next is due is lost. */
+/* What has not come back when the next is due is lost. It begins while others
+ * still open: who is silent for too long is closed. */
 static uint64_t
 idle_work(uint64_t now)
 {
@@ -42,7 +43,7 @@ idle_work(uint64_t now)
     for (uint64_t due = pacer_due(&idle.pace, now); due > 0; due--) {
         session *s = session_at((uint32_t)(idle.pace.done++ % told.sessions));
 
-        if (s == NULL)
+        if (s == NULL || !s->is_open)
             continue;
         idle.lost += s->under_way;
         s->under_way = 0;
@@ -68,15 +69,28 @@ is_over(void)
     return under_way() == 0;
 }
 
+static opening
+fill(void)
+{
+    opening o;
+
+    if (told.between_s > 0)
+        idle.pace = (pacer){.start_ns = now_ns(),
+                            .per_second = told.sessions / told.between_s};
+    o = sessions_open(told.sessions, &idle_role, 0, idle_work);
+    printf("ready %u %lu\n", o.open, usage_rss_kb(told.common.pid));
+    fflush(stdout);
+    idle.messages = idle.lost = 0;
+    idle.rtt = (latency){0};
+    return o;
+}
+
 static void
 hold(uint64_t now)
 {
     static const activity work[] = {idle_work, NULL}, none[] = {NULL};
     double seconds = told.common.seconds;
 
-    if (told.between_s > 0)
-        idle.pace = (pacer){.start_ns = now,
-                            .per_second = told.sessions / told.between_s};
     work_until(seconds > 0 ? now + (uint64_t)(seconds * 1e9) : UINT64_MAX,
                NULL, work);
     stopped = 0;
@@ -87,11 +101,9 @@ hold(uint64_t now)
 void
 load_idle(void)
 {
-    opening o = sessions_open(told.sessions, &idle_role, 0);
+    opening o = fill();
     usage before = usage_read(told.common.pid), after;
 
-    printf("ready %u %lu\n", o.open, usage_rss_kb(told.common.pid));
-    fflush(stdout);
     hold(before.at_ns);
     after = usage_read(told.common.pid);
     printf("{\"open\": %" PRIu64 ", \"failed\": %u, \"closed\": %" PRIu64

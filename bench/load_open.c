@@ -62,9 +62,9 @@ is_done(void)
 }
 
 opening
-sessions_open(uint32_t n, const role *as, int all)
+sessions_open(uint32_t n, const role *as, int all, activity meanwhile)
 {
-    static const activity work[] = {open_work, NULL};
+    const activity work[] = {open_work, meanwhile, NULL};
     uint64_t start = now_ns();
 
     sum = (opening){0};
