@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT
+ * The reflector on libuv. */
+#ifndef DTLSL_BENCH_REFLECTOR_H
+#define DTLSL_BENCH_REFLECTOR_H
+
+#include <stddef.h>
+
+enum {
+    ANSWER_MAX = 65536
+};
+
+/* Answers datagrams that come in on the bound socket 'fd' until SIGTERM: with
+ * the first bytes of 'answer', or if len is 0 as they came. */
+void reflect_uv(int fd, int recvmmsg, const char *answer, size_t len);
+
+#endif
