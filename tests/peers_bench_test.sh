@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# The bounds of bench/: the reflector answers, the other says what it did.
-# Nothing is measured.
+# The servers that bench/ measures against, and its bounds: they serve
+# OpenSSL's clients and outlive junk. Nothing is measured.
 #
 # DTLSL_BENCH                       where the programs are
+# DTLSL_HANDSHAKES                  the load
 # See tests/interop/common.sh for the rest.
 
 # shellcheck source=tests/interop/common.sh
 . "${srcdir:-.}/tests/interop/common.sh"
 
 bench=${DTLSL_BENCH:-$top_builddir/bench}
+handshakes=${DTLSL_HANDSHAKES:-$top_builddir/tests/interop/handshakes}
 group=P-256
 
 # ran NAME STATUS PATTERN COMMAND...: and what it prints, as one line.
@@ -32,7 +34,44 @@ ran()
     fi
 }
 
-# ---- the bounds ------------------------------------------------------------
+# ---- the servers -----------------------------------------------------------
+
+# load NAME COUNT OPTION...: three echoes for each of COUNT sessions.
+load()
+{
+    local name=$1
+    local count=$2
+
+    shift 2
+    ran "$name" 0 "completed $count refused 0 silent 0 failed 0 keys [0-9]+ \
+echoed $((3 * count)) resent [0-9]+ open [0-9]+" \
+        "$handshakes" -n "$count" -e 3 "$@" "$host" "$port"
+}
+
+# one NAME TEXT: a session of s_client's, with the group that was asked for.
+one()
+{
+    start client openssl s_client -dtls1_2 \
+        -connect "$host:$port"
+    say client "$2"
+    if sees client "Cipher is ECDHE-ECDSA-AES128-GCM-SHA256" &&
+        sees client "$2" && has "$group_name" "$dir/client.out"; then
+        ok "$1"
+    else
+        not_ok "$1" "$(last_of "$dir/client.out" 20)"
+    fi
+    stop client
+}
+
+# strangers NAME: datagrams that begin no handshake.
+strangers()
+{
+    start relay "$python" "$interop/junk.py" "$host" "$port"
+    sees relay "client " && say relay strangers
+    sees relay "done strangers" ||
+        not_ok "$1" "relay: $(last_of "$dir/relay.out")"
+    stop relay
+}
 
 # finish NAME: with its one line, and nothing else.
 finish()
@@ -41,6 +80,58 @@ finish()
     [ "$(grep -c . "$dir/server.log")" -eq 1 ] ||
         not_ok "$1-says" "$(last_of "$dir/server.log")"
 }
+
+# with_many NAME PROGRAM OPTION...: 200 clients, and one before and behind.
+with_many()
+{
+    local name=$1
+    local program=$bench/$2
+
+    shift 2
+    need_server "$name" 127.0.0.1 "$program" "$@" -g "$group" || return 0
+    one "$name-one" "$name says one"
+    load "$name-in-turn" 20 -j 1
+    load "$name-short" 100 -j 4
+    load "$name-together" 80 -k -j 4 -s 1024
+    strangers "$name-strangers"
+    one "$name-still" "$name says still"
+    finish "$name"
+}
+
+refuses()
+{
+    local name=$1
+    local program=$bench/$1
+
+    ran "$name-host" 2 ".*: localhost: not an IPv4 address" \
+        "$program" localhost 0
+    ran "$name-port" 2 ".*: 65536: not a number in range" \
+        "$program" 127.0.0.1 65536
+    ran "$name-group" 2 ".*: P-257: .*" "$program" -g P-257 127.0.0.1 0
+    ran "$name-no-key" 2 "certificate: give both -c and -k, or none of them" \
+        "$program" -c "$dir/cert.pem" 127.0.0.1 0
+    ran "$name-usage" 2 "usage: $name .*" "$program" 127.0.0.1
+}
+
+# The certificate of a file is the one that the client sees.
+shows_certificate()
+{
+    local name=$1
+    local program=$bench/$1
+
+    need_server "$name" 127.0.0.1 "$program" -c "$dir/cert.pem" \
+        -k "$dir/key.pem" -m 600 || return 0
+    start client openssl s_client -dtls1_2 -connect "$host:$port"
+    if sees client "subject=CN = of a file"; then
+        ok "$name-certificate"
+    else
+        not_ok "$name-certificate" "$(last_of "$dir/client.out" 20)"
+    fi
+    stop client
+    finish "$name"
+}
+
+# ---- the bounds ------------------------------------------------------------
 
 # answers COUNT BYTES: sends so many datagrams to the reflector, and waits for
 # so many bytes.
@@ -97,13 +188,25 @@ bounds()
 
 # ---- all of it -------------------------------------------------------------
 
+python=$(find_python) || unable "python3 is not there"
 command -v openssl >/dev/null || unable "openssl is not there"
-for program in "$bench/reflector" "$bench/bound"; do
+for program in "$handshakes" "$bench/reflector" "$bench/bound" \
+    "$bench/openssl_server" "$bench/openssl_one_server"; do
     [ -x "$program" ] || unable "$program is not there: make bench-programs"
 done
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
     -keyout "$dir/key.pem" -out "$dir/cert.pem" -subj "/CN=of a file" \
     >"$dir/req.out" 2>&1 || not_ok certificate "$(last_of "$dir/req.out")"
+
+group_name=prime256v1
+with_many openssl openssl_server
+with_many openssl-hmac openssl_server -H
+with_many openssl-one-read openssl_server -D 1
+with_many openssl-one openssl_one_server
+for program in openssl openssl_one; do
+    refuses "${program}_server"
+    shows_certificate "${program}_server"
+done
 
 reflects reflector
 reflects reflector-64 -b 64
