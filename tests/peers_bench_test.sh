@@ -45,13 +45,13 @@ load()
     shift 2
     ran "$name" 0 "completed $count refused 0 silent 0 failed 0 keys [0-9]+ \
 echoed $((3 * count)) resent [0-9]+ open [0-9]+" \
-        "$handshakes" -n "$count" -e 3 "$@" "$host" "$port"
+        "${beside[@]}" "$handshakes" -n "$count" -e 3 "$@" "$host" "$port"
 }
 
 # one NAME TEXT: a session of s_client's, with the group that was asked for.
 one()
 {
-    start client openssl s_client -dtls1_2 \
+    start client "${beside[@]}" openssl s_client -dtls1_2 \
         -connect "$host:$port"
     say client "$2"
     if sees client "Cipher is ECDHE-ECDSA-AES128-GCM-SHA256" &&
@@ -86,8 +86,10 @@ with_many()
 {
     local name=$1
     local program=$bench/$2
+    local beside=()
 
     shift 2
+    [ -x "$program" ] || return 0
     need_server "$name" 127.0.0.1 "$program" "$@" -g "$group" || return 0
     one "$name-one" "$name says one"
     load "$name-in-turn" 20 -j 1
@@ -98,11 +100,35 @@ with_many()
     finish "$name"
 }
 
+# Mbed TLS's way loses what a client sends before the socket that it was
+# answered on is closed. On one CPU, and with a policy that does not preempt,
+# the client runs when the server waits.
+with_few()
+{
+    local name=$1
+    local program=$bench/$2
+    local cpu
+    local beside
+
+    [ -x "$program" ] || return 0
+    cpu=$(taskset -cp $$ | sed 's/.*: //; s/[^0-9].*//')
+    beside=(taskset -c "$cpu" chrt -b 0)
+    need_server "$name" 127.0.0.1 taskset -c "$cpu" "$program" -g "$group" ||
+        return 0
+    one "$name-one" "$name says one"
+    load "$name-in-turn" 20 -j 1
+    load "$name-together" 10 -k -j 1 -s 1024
+    strangers "$name-strangers"
+    one "$name-still" "$name says still"
+    finish "$name"
+}
+
 refuses()
 {
     local name=$1
     local program=$bench/$1
 
+    [ -x "$program" ] || return 0
     ran "$name-host" 2 ".*: localhost: not an IPv4 address" \
         "$program" localhost 0
     ran "$name-port" 2 ".*: 65536: not a number in range" \
@@ -118,7 +144,9 @@ shows_certificate()
 {
     local name=$1
     local program=$bench/$1
+    local beside=()
 
+    [ -x "$program" ] || return 0
     need_server "$name" 127.0.0.1 "$program" -c "$dir/cert.pem" \
         -k "$dir/key.pem" -m 600 || return 0
     start client openssl s_client -dtls1_2 -connect "$host:$port"
@@ -189,10 +217,16 @@ bounds()
 # ---- all of it -------------------------------------------------------------
 
 python=$(find_python) || unable "python3 is not there"
-command -v openssl >/dev/null || unable "openssl is not there"
+for program in openssl taskset chrt; do
+    command -v "$program" >/dev/null || unable "$program is not there"
+done
 for program in "$handshakes" "$bench/reflector" "$bench/bound" \
     "$bench/openssl_server" "$bench/openssl_one_server"; do
     [ -x "$program" ] || unable "$program is not there: make bench-programs"
+done
+for program in gnutls wolfssl mbedtls; do
+    [ -x "$bench/${program}_server" ] ||
+        skip "$program: its library was not found by configure"
 done
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
     -keyout "$dir/key.pem" -out "$dir/cert.pem" -subj "/CN=of a file" \
@@ -203,7 +237,10 @@ with_many openssl openssl_server
 with_many openssl-hmac openssl_server -H
 with_many openssl-one-read openssl_server -D 1
 with_many openssl-one openssl_one_server
-for program in openssl openssl_one; do
+with_many gnutls gnutls_server
+with_many wolfssl wolfssl_server
+with_few mbedtls mbedtls_server
+for program in openssl openssl_one gnutls wolfssl mbedtls; do
     refuses "${program}_server"
     shows_certificate "${program}_server"
 done
