@@ -225,6 +225,16 @@ class Program:
         if self._process.poll() is not None:
             raise Failure("ended in the midst of it: " + self._complaint())
 
+    def wait_until_traced(self) -> None:
+        """By strace; Failure if it does not come within START_S seconds."""
+        end = time.monotonic() + START_S
+        status = Path(f"/proc/{self.pid}/status")
+        while re.search(r"^TracerPid:\s+0$", status.read_text(), re.M):
+            self.check()
+            if time.monotonic() >= end:
+                raise Failure("strace could not attach to it")
+            time.sleep(0.01)
+
     def stop(self) -> None:
         """SIGTERM, SIGKILL if that does not do."""
         self._process.terminate()
@@ -309,24 +319,13 @@ def slab_kb() -> float:
     return kilobytes(Path("/proc/meminfo").read_text(), "SUnreclaim")
 
 
-def thread_seconds(pid: int) -> List[float]:
-    """CPU of each thread of a process, the busiest first (schedstat in
-    proc(5), nanoseconds)."""
-    files = Path(f"/proc/{pid}/task").glob("*/schedstat")
-    return sorted(
-        (int(file.read_text().split()[0]) / 1e9 for file in files),
-        reverse=True,
-    )
-
-
-def wait_until_traced(pid: int) -> None:
-    """By strace; Failure if it does not come within START_S seconds."""
-    end = time.monotonic() + START_S
-    status = Path(f"/proc/{pid}/status")
-    while re.search(r"^TracerPid:\s+0$", status.read_text(), re.MULTILINE):
-        if time.monotonic() >= end:
-            raise Failure("strace could not attach to it")
-        time.sleep(0.01)
+def thread_seconds(pid: int) -> Dict[str, float]:
+    """CPU of each thread of a process by its id (schedstat in proc(5),
+    nanoseconds)."""
+    return {
+        file.parent.name: int(file.read_text().split()[0]) / 1e9
+        for file in Path(f"/proc/{pid}/task").glob("*/schedstat")
+    }
 
 
 def answer(*command: str) -> str:
@@ -387,13 +386,15 @@ class Rounds:
         self._plan = plan
         self._order = random.Random(plan.seed)
         self._begin = time.monotonic()
+        self._to_do = 0  # in this round
         self._out = Outcome([], {}, 0, 0)
 
     def _report(self, variant: Variant, text: str) -> None:
         passed = time.monotonic() - self._begin
         say(
-            f"{passed:5.0f} s  round {len(self._out.rounds)}"
-            f"/{self._plan.rounds}  {variant.name}: {text}"
+            f"{passed:5.0f} s  round {len(self._out.rounds)} of "
+            f"{self._plan.rounds}, {self._to_do} to do  "
+            f"{variant.name}: {text}"
         )
 
     def _once(self, variant: Variant) -> Optional[Figures]:
@@ -430,7 +431,9 @@ class Rounds:
         """All of them."""
         for _ in range(self._plan.rounds):
             self._out.rounds.append({})
-            for variant in self._order.sample(self._left, len(self._left)):
+            order = self._order.sample(self._left, len(self._left))
+            for done, variant in enumerate(order, 1):
+                self._to_do = len(order) - done
                 self._run(variant)
         return self._out
 

@@ -28,7 +28,6 @@ from measure import (
     rss_kb,
     slab_kb,
     thread_seconds,
-    wait_until_traced,
 )
 from floods import flood_table, verified_table
 from report import Column, Table, Target
@@ -53,6 +52,7 @@ from running import (
     start,
 )
 
+SOURCES = ("-a", "1000", "-P", "4")  # enough of them to be divided evenly
 RECORD = 37  # bytes of a record around its data: AES-GCM, RFC 5288
 
 
@@ -147,7 +147,7 @@ def calls_run(bench: Bench, server: Server) -> Figures:
         with Program(
             [*trace, str(running.pid)], bench.cpus[0], bench.build
         ) as strace:
-            wait_until_traced(running.pid)
+            running.wait_until_traced()
             with load(
                 bench, running, "flood", "-k", "hello", "-t", "1"
             ) as client:
@@ -227,11 +227,10 @@ def with_idle(
     }
 
 
-def flooded(bench: Bench, running: Program) -> Figures:
+def flooded(bench: Bench, running: Program, *more: str) -> Figures:
     """Of a flood of hellos beside what the server has to do."""
-    with load(
-        bench, running, "flood", "-k", "hello", "-t", str(bench.seconds)
-    ) as client:
+    flood = ("flood", "-k", "hello", *more, "-t", str(bench.seconds))
+    with load(bench, running, *flood) as client:
         return hello_figures(client.result(bench.seconds + SLACK_S))
 
 
@@ -581,17 +580,21 @@ def echo_table(bench: Bench) -> Table:
 
 def workers_run(bench: Bench, workers: int) -> Figures:
     """A flood of hellos for so many threads, all on the server's CPU: what
-    they cost, and how they share."""
+    they cost, and how they share one that leaves the CPU idle at times. Under
+    more they would get equal shares of the CPU, whatever they do with it."""
     many = OURS._replace(arguments=("-w", str(workers)))
     with start(bench, command_of(bench, many)) as running:
         port_of(running)
+        figures = flooded(bench, running, *SOURCES)
         before = thread_seconds(running.pid)
-        figures = flooded(bench, running)
+        flooded(bench, running, *SOURCES, "-r", "20000")
         after = thread_seconds(running.pid)
     if len(after) < workers:
         raise Failure(f"it has {len(after)} threads, not {workers}")
-    used = [now - then for now, then in zip(after, before)][:workers]
-    return {**figures, "busiest": max(used) / max(sum(used), 1e-9)}
+    # The main thread of several waits for signals.
+    used = sorted(after[one] - before.get(one, 0.0) for one in after)
+    busiest = used[-1] / max(sum(used[-workers:]), 1e-9)
+    return {**figures, "busiest": busiest}
 
 
 def workers_table(bench: Bench) -> Table:
@@ -614,7 +617,8 @@ def workers_table(bench: Bench) -> Table:
         ],
         [
             "Both threads are on the server's CPU: it is the cost of sharing "
-            "that shows, not the gain."
+            "that shows, not the gain. Shares of the CPU are those of 20,000 "
+            "hellos a second, from 4,000 addresses and ports as all."
         ],
     )
 
