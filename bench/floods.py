@@ -6,7 +6,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Dict, Iterator, List, Tuple
 
-from measure import Figures, Program, Variant, port_of, rss_kb
+from measure import Figures, Program, Variant, rss_kb
 from report import Column, Table, Target
 from running import (
     GNUTLS,
@@ -59,12 +59,11 @@ def flood_run(bench: Bench, server: Server, kind: str, cpu: str) -> Figures:
     mixed = ("load", "mixed", "-c", "20", "-r", "50", "-R", "50")
     figures: Figures = {}
     with start(bench, command_of(bench, server)) as running:
-        port_of(running)
-        figures["before_kb"] = rss_kb(running.pid)
         with load(
             bench, running, *mixed, "-t", str(seconds), cpu=cpu
         ) as honest:
             peers = honest.line("peers ", 20)
+            figures["before_kb"] = rss_kb(running.pid)
             if kind == "none":
                 told = honest.result(seconds + LATEST_S + SLACK_S)
             else:
