@@ -6,6 +6,7 @@
 #include "sockets.h"
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,9 @@ typedef struct message {
 
 enum {
     SEND_BATCH = 64,
-    CONTROL = 128
+    CONTROL = 128,
+    SEGMENTS = 64, /* UDP_MAX_SEGMENTS of Linux */
+    SEGMENTED_MAX = 65000
 };
 
 struct dtlsl__udp {
@@ -39,6 +42,9 @@ struct dtlsl__udp {
     struct iovec in_iov[DTLSL__BATCH];
     struct sockaddr_storage in_name[DTLSL__BATCH];
     _Alignas(struct cmsghdr) uint8_t in_control[DTLSL__BATCH][CONTROL];
+    int whole;                     /* the system does not cut into segments */
+    int again;                     /* ... which it said just now */
+    uint16_t segments[SEND_BATCH]; /* outputs in each message */
     message out[SEND_BATCH];
     struct iovec out_iov[SEND_BATCH];
     struct sockaddr_storage out_name[SEND_BATCH];
@@ -333,22 +339,21 @@ static void
 put_control(struct msghdr *msg, int level, int type, const void *data,
             size_t len)
 {
-    struct cmsghdr *c = msg->msg_control;
+    uint8_t *end = (uint8_t *)msg->msg_control + msg->msg_controllen;
+    struct cmsghdr *c = (struct cmsghdr *)(void *)end;
 
     c->cmsg_level = level;
     c->cmsg_type = type;
     c->cmsg_len = CMSG_LEN(len);
     memcpy(CMSG_DATA(c), data, len);
-    msg->msg_controllen = CMSG_SPACE(len);
+    msg->msg_controllen += CMSG_SPACE(len);
 }
 
 static void
-write_control(const dtlsl__udp *udp, struct msghdr *msg,
-              const uint8_t local[24])
+put_local(const dtlsl__udp *udp, struct msghdr *msg, const uint8_t local[24])
 {
     struct in6_pktinfo v6 = {0};
 
-    msg->msg_controllen = 0;
     if (dtlsl__address_is_unspecified(local))
         return;
     if (udp->sockets.family == AF_INET) {
@@ -365,16 +370,68 @@ write_control(const dtlsl__udp *udp, struct msghdr *msg,
 }
 
 static void
-prepare(dtlsl__udp *udp, size_t i, const dtlsl__output *output,
+put_segment(struct msghdr *msg, uint32_t len)
+{
+#ifdef UDP_SEGMENT
+    uint16_t size = (uint16_t)len;
+
+    put_control(msg, IPPROTO_UDP, UDP_SEGMENT, &size, sizeof(size));
+#else
+    (void)msg;
+    (void)len;
+#endif
+}
+
+/* Does 'next' go where 'output' goes, and lie behind it? */
+static int
+follows(const dtlsl__output *next, const dtlsl__output *output)
+{
+    return next->offset == output->offset + output->len &&
+           next->socket == output->socket &&
+           memcmp(&next->path, &output->path, sizeof(output->path)) == 0;
+}
+
+/* How many of the list's first are one message that the system cuts into
+ * datagrams: all as long as the first, but the last may be shorter. */
+static size_t
+count_segments(const dtlsl__udp *udp, const dtlsl__output *list, size_t n)
+{
+#ifdef UDP_SEGMENT
+    size_t count = 1, len = list[0].len;
+
+    if (udp->whole)
+        return 1;
+    while (count < n && count < SEGMENTS &&
+           list[count - 1].len == list[0].len &&
+           list[count].len <= list[0].len &&
+           len + list[count].len <= SEGMENTED_MAX &&
+           follows(&list[count], &list[count - 1]))
+        len += list[count++].len;
+    return count;
+#else
+    (void)udp;
+    (void)list;
+    (void)n;
+    return 1;
+#endif
+}
+
+static void
+prepare(dtlsl__udp *udp, size_t i, const dtlsl__output *list, size_t count,
         const uint8_t *arena)
 {
     struct msghdr *msg = &udp->out[i].msg_hdr;
+    const dtlsl__output *last = &list[count - 1];
 
-    udp->out_iov[i].iov_base = (void *)(uintptr_t)(arena + output->offset);
-    udp->out_iov[i].iov_len = output->len;
+    udp->segments[i] = (uint16_t)count;
+    udp->out_iov[i].iov_base = (void *)(uintptr_t)(arena + list->offset);
+    udp->out_iov[i].iov_len = last->offset + last->len - list->offset;
     msg->msg_namelen = dtlsl__address_to_sockaddr(
-        output->path.peer, udp->sockets.family, &udp->out_name[i]);
-    write_control(udp, msg, output->path.local);
+        list->path.peer, udp->sockets.family, &udp->out_name[i]);
+    msg->msg_controllen = 0;
+    put_local(udp, msg, list->path.local);
+    if (count > 1)
+        put_segment(msg, list->len);
 }
 
 static int
@@ -388,8 +445,34 @@ send_many(dtlsl__udp *udp, int fd, size_t from, size_t n)
     return sendmsg(fd, &udp->out[from].msg_hdr, 0) < 0 ? -1 : 1;
 }
 
-/* How many of the n prepared ones are gone. One that the system refuses does
- * not keep those behind it. */
+/* The system refuses message i for good. If it was to be cut, these errors may
+ * mean that it cannot: then nothing is cut any more. 1: it is gone. */
+static int
+refused(dtlsl__udp *udp, size_t i)
+{
+    if (udp->segments[i] > 1 &&
+        (errno == EIO || errno == EINVAL || errno == EMSGSIZE)) {
+        udp->whole = udp->again = 1;
+        return 0;
+    }
+    if (errno == EMSGSIZE)
+        udp->counters.n[DTLSL__N_SEND_TOOBIG]++;
+    udp->counters.n[DTLSL__N_SEND_DROPPED] += udp->segments[i];
+    return 1;
+}
+
+static size_t
+count_outputs(const dtlsl__udp *udp, size_t from, size_t to)
+{
+    size_t n = 0;
+
+    while (from < to)
+        n += udp->segments[from++];
+    return n;
+}
+
+/* How many outputs of the n prepared messages are gone. One that the system
+ * refuses does not keep those behind it. */
 static size_t
 send_prepared(dtlsl__udp *udp, int fd, size_t n)
 {
@@ -398,7 +481,8 @@ send_prepared(dtlsl__udp *udp, int fd, size_t n)
     while (gone < n) {
         int sent = send_many(udp, fd, gone, n);
         if (sent > 0) {
-            udp->counters.n[DTLSL__N_SENT] += (uint64_t)sent;
+            udp->counters.n[DTLSL__N_SENT] +=
+                count_outputs(udp, gone, gone + (size_t)sent);
             gone += (size_t)sent;
             continue;
         }
@@ -408,39 +492,41 @@ send_prepared(dtlsl__udp *udp, int fd, size_t n)
             udp->counters.n[DTLSL__N_SEND_BLOCKED]++;
             break;
         }
-        if (errno == EMSGSIZE)
-            udp->counters.n[DTLSL__N_SEND_TOOBIG]++;
-        udp->counters.n[DTLSL__N_SEND_DROPPED]++;
+        if (!refused(udp, gone))
+            break;
         gone++;
     }
-    return gone;
+    return count_outputs(udp, 0, gone);
 }
 
-/* As many of the list's first as leave by one socket in one call. */
+/* Makes messages of as many of the list's first as leave by one socket in one
+ * call. */
 static size_t
 prepare_some(dtlsl__udp *udp, const dtlsl__output *list, size_t n,
-             const uint8_t *arena)
+             const uint8_t *arena, size_t *messages)
 {
-    size_t part = 0;
+    size_t part = 0, i = 0;
 
-    while (part < n && part < SEND_BATCH &&
+    while (part < n && i < SEND_BATCH &&
            (udp->sockets.n == 1 || list[part].socket == list[0].socket)) {
-        prepare(udp, part, &list[part], arena);
-        part++;
+        size_t count = count_segments(udp, list + part, n - part);
+        prepare(udp, i++, &list[part], count, arena);
+        part += count;
     }
+    *messages = i;
     return part;
 }
 
-/* How many of the part prepared ones are gone. With sockets of their own,
- * answers to strangers never wait, nor does anything for them. */
+/* How many of the 'part' outputs in so many messages are gone. With sockets of
+ * their own, answers to strangers never wait, nor does anything for them. */
 static size_t
-send_some(dtlsl__udp *udp, uint32_t socket, size_t part)
+send_some(dtlsl__udp *udp, uint32_t socket, size_t part, size_t messages)
 {
     int alone = udp->sockets.n == 1;
     size_t gone =
-        send_prepared(udp, udp->sockets.fd[alone ? 0 : socket], part);
+        send_prepared(udp, udp->sockets.fd[alone ? 0 : socket], messages);
 
-    if (gone == part || alone || socket == DTLSL__SESSIONS)
+    if (gone == part || udp->again || alone || socket == DTLSL__SESSIONS)
         return gone;
     udp->counters.n[DTLSL__N_SEND_DROPPED] += part - gone;
     return part;
@@ -450,14 +536,16 @@ size_t
 dtlsl__udp_send(dtlsl__udp *udp, const dtlsl__output *list, size_t n,
                 const uint8_t *arena)
 {
-    size_t gone = 0;
+    size_t gone = 0, messages;
 
     while (gone < n) {
-        size_t part = prepare_some(udp, list + gone, n - gone, arena);
-        size_t some = send_some(udp, list[gone].socket, part);
+        size_t part =
+            prepare_some(udp, list + gone, n - gone, arena, &messages);
+        size_t some = send_some(udp, list[gone].socket, part, messages);
         gone += some;
-        if (some < part)
+        if (some < part && !udp->again)
             break;
+        udp->again = 0;
     }
     return gone;
 }

@@ -39,7 +39,9 @@ size_t dtlsl__udp_receive(dtlsl__udp *udp, uint32_t socket, size_t most,
 /* Has a worker of the group left? Then the next receives begin with what it
  * did not read. Costs nothing where nobody has left. */
 int dtlsl__udp_inherit(dtlsl__udp *udp);
-/* How many of the list's first entries are gone (sent, or refused for good and
+/* Datagrams of one length to one peer that lie behind each other leave as one
+ * message, where the system can cut it (UDP GSO).
+ * How many of the list's first entries are gone (sent, or refused for good and
  * counted); fewer than n: the socket is full. With isolate, answers to
  * strangers that find theirs full are refused. */
 size_t dtlsl__udp_send(dtlsl__udp *udp, const dtlsl__output *list, size_t n,
