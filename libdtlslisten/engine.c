@@ -117,69 +117,6 @@ tell_end(dtlsl__engine *engine)
 
 /* Accepting */
 
-/* The session that a new handshake of its peer replaces at once: a half-open
- * one, and where encrypt-then-MAC is allowed, an open one. With that, a record
- * of the one would end the other. */
-static dtlsl__session *
-replaced(const dtlsl__engine *engine, dtlsl__session *old)
-{
-    if (old == NULL || old->successor != NULL)
-        return old == NULL ? NULL : old->successor;
-    return old->state != DTLSL__OPEN || engine->settings->encrypt_then_mac
-               ? old
-               : NULL;
-}
-
-/* Makes room for one more half-open session. */
-static int32_t
-make_room(dtlsl__engine *engine)
-{
-    dtlsl__session *victim;
-
-    if (engine->peers.n_half_open < engine->settings->max_handshakes)
-        return 0;
-    victim = dtlsl__peers_victim(&engine->peers);
-    if (victim == NULL || victim->conn == NULL)
-        return DTLSL__N_DROP_MAX_HANDSHAKES;
-    count(engine, DTLSL__N_EVICTED);
-    dtlsl__engine_give_up(engine, victim, DTLSL_CLOSE_EVICTED,
-                          "made room for another");
-    return 0;
-}
-
-/* May this peer have a session? In this order: is there room for it and its
- * prefix, which takes nothing of what others may have; does the ration of the
- * batch last; and who gets in has the room made. What it replaces is its room,
- * so that no share bounds how often an address replaces its half-open ones:
- * these have a ration of their own, beside which newcomers have theirs. */
-static int32_t
-limit(dtlsl__engine *engine, const dtlsl_path *path)
-{
-    dtlsl__session *old = dtlsl__peers_find(&engine->peers, path);
-    const dtlsl__settings *settings = engine->settings;
-    const dtlsl__session *gone = replaced(engine, old);
-    int replaces = gone != NULL && gone->state != DTLSL__OPEN;
-    int32_t refused = 0;
-
-    if (engine->stopping)
-        return DTLSL__N_DROP_STOPPING;
-    if (old == NULL && engine->peers.n_sessions >= settings->max_conns)
-        return DTLSL__N_DROP_MAX_CONNS;
-    if (!replaces)
-        refused = dtlsl__peers_refuses(&engine->peers, path->peer, settings,
-                                       old != NULL);
-    if (refused != 0)
-        return refused;
-    if (engine->accepts >= ACCEPTS ||
-        (replaces && engine->replacements >= REPLACEMENTS))
-        return DTLSL__N_DROP_RATION;
-    engine->accepts++;
-    if (!replaces)
-        return make_room(engine);
-    engine->replacements++;
-    return 0;
-}
-
 static dtlsl__session *
 add_session(dtlsl__engine *engine, const dtlsl__datagram *datagram,
             const dtlsl_verdict *verdict, const dtlsl__hello *hello,
@@ -187,7 +124,7 @@ add_session(dtlsl__engine *engine, const dtlsl__datagram *datagram,
 {
     dtlsl__session *old = dtlsl__peers_find(&engine->peers, &datagram->path);
     dtlsl__session *session;
-    dtlsl__session *gone = replaced(engine, old);
+    dtlsl__session *gone = dtlsl__engine_replaced(engine, old);
 
     if (gone != NULL) {
         if (gone->state == DTLSL__OPEN)
@@ -226,7 +163,7 @@ accept_hello(dtlsl__engine *engine, const dtlsl__datagram *datagram,
         count(engine, DTLSL__N_DROP_REPLAYED);
         return;
     }
-    refused = limit(engine, &datagram->path);
+    refused = dtlsl__engine_limit(engine, &datagram->path);
     if (refused != 0) {
         count(engine, refused);
         return;

@@ -96,6 +96,19 @@ void dtlsl__engine_note_work(dtlsl__engine *engine, dtlsl__session *session);
 void dtlsl__engine_say_bye(dtlsl__engine *engine,
                            const dtlsl__session *session);
 
+/* engine_limit.c: the session that a new handshake of its peer replaces at
+ * once: a half-open one, and where encrypt-then-MAC is allowed, an open one;
+ * or NULL. 'old' is the one in use on the path, or NULL. */
+dtlsl__session *dtlsl__engine_replaced(const dtlsl__engine *engine,
+                                       dtlsl__session *old);
+/* May this peer have a session? 0, or the counter of the reason. In this
+ * order: is there room for it and its prefix, which takes nothing of what
+ * others may have; does the ration of the batch last; and who gets in has the
+ * room made. What it replaces is its room, so that no share bounds how often
+ * an address replaces its half-open ones: these have a ration of their own,
+ * beside which newcomers have theirs. */
+int32_t dtlsl__engine_limit(dtlsl__engine *engine, const dtlsl_path *path);
+
 /* engine_time.c: sets its deadline; after OpenSSL ran for a half-open one asks
  * for its timer first. */
 void dtlsl__engine_schedule(dtlsl__engine *engine, dtlsl__session *session);

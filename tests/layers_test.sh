@@ -66,8 +66,9 @@ allowed()
     conn) echo record tls ;;
     peers) echo record tls conn config cookie ;;
     config) echo tls plugin cookie ;;
-    # One module in four files, which share engine_state.h.
-    engine | engine_conn | engine_output | engine_time | engine_state)
+    # One module in five files, which share engine_state.h.
+    engine | engine_conn | engine_limit | engine_output | engine_time | \
+        engine_state)
         echo record hello plugin cookie config gate tls conn peers \
             engine engine_state
         ;;
