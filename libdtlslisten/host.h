@@ -4,6 +4,7 @@
 #ifndef DTLSL_HOST_H
 #define DTLSL_HOST_H
 
+#include "mac.h"
 #include <dtlslisten/cookie.h>
 
 enum {
@@ -19,8 +20,7 @@ typedef struct dtlsl__strategy {
 /* Its address is the ctx of its table: it must not move. */
 typedef struct dtlsl__host {
     dtlsl_cookie_host table;
-    struct evp_mac_st *mac;
-    int rekey; /* this libcrypto forgets the key of a reused context */
+    dtlsl__macs macs;
     const dtlsl__strategy *strategies;
     size_t n_strategies;
     void (*log)(void *ctx, int32_t level, const char *text);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
- * Floods of spoofed ClientHellos: nothing is kept, nothing is allocated, no
- * SSL is made, no reply is longer than its request. DTLSL_FLOOD_COUNT sets
- * how many (default 1000000). */
+ * Floods of spoofed ClientHellos: nothing is kept, nothing is allocated by us
+ * or by libcrypto, no SSL is made, no reply is longer than its request.
+ * DTLSL_FLOOD_COUNT sets how many (default 1000000). */
+#include "bundled.h"
 #include "counters.h"
 #include "engine.h"
 #include "gate.h"
@@ -12,10 +13,16 @@
 
 enum {
     BATCH = 32,
-    HELLO_MAX = 128,
-    COOKIE_LEN = 22,
-    COOKIE_HEADER = 6
+    HELLO_MAX = 256,
+    COOKIE_HEADER = 6, /* fmt, kid, time */
+    REPLY_HEADER = 28  /* of a HelloVerifyRequest, before its cookie */
 };
+
+/* One that a strategy made. */
+typedef struct cookie {
+    uint8_t data[DTLSL_COOKIE_MAX];
+    size_t len;
+} cookie;
 
 typedef struct hello {
     dtlsl_path path;
@@ -78,16 +85,16 @@ put_bytes(uint8_t *out, size_t at, const void *data, size_t len)
     return at + len;
 }
 
-/* A cookie has a genuine header, so that its tag must be computed. */
+/* A forged cookie has a genuine header, so that its tag must be computed. */
 static void
-make_hello(hello *h, const uint8_t *cookie_header)
+make_hello(hello *h, const cookie *forged)
 {
     static const uint8_t header[] = {22, 0xfe, 0xff, 0, 0, 0, 0, 0,    0,
                                      0,  0,    0,    0, 1, 0, 0, 0,    0,
                                      0,  0,    0,    0, 0, 0, 0, 0xfe, 0xfd};
     static const uint8_t tail[] = {0, 4, 0xc0, 0x2b, 0xc0, 0x2f, 1, 0};
     size_t session_id_len = random_u64() % 33;
-    size_t cookie_len = cookie_header == NULL ? 0 : COOKIE_LEN;
+    size_t cookie_len = forged == NULL ? 0 : forged->len;
     size_t at = put_bytes(h->data, 0, header, sizeof(header));
 
     random_source(h->path.peer);
@@ -100,12 +107,19 @@ make_hello(hello *h, const uint8_t *cookie_header)
     at += session_id_len;
     h->data[at++] = (uint8_t)cookie_len;
     random_bytes(h->data + at, cookie_len);
-    if (cookie_header != NULL)
-        memcpy(h->data + at, cookie_header, COOKIE_HEADER);
+    if (forged != NULL)
+        memcpy(h->data + at, forged->data, COOKIE_HEADER);
     at = put_bytes(h->data, at + cookie_len, tail, sizeof(tail));
     h->len = at;
     h->data[12] = (uint8_t)(at - 13);
     h->data[16] = h->data[24] = (uint8_t)(at - 25);
+}
+
+static void
+take_cookie(cookie *out, const uint8_t *reply)
+{
+    out->len = reply[REPLY_HEADER - 1];
+    memcpy(out->data, reply + REPLY_HEADER, out->len);
 }
 
 static void
@@ -117,20 +131,17 @@ start_counting(void)
 }
 
 static void
-assert_nothing_kept(const char *name, unsigned count)
+assert_nothing_allocated(void)
 {
     uint64_t of_ours = heap_ours.allocations - ours_before;
     uint64_t of_libcrypto =
         heap_libcrypto.allocations - libcrypto_before.allocations;
 
     ck_assert_uint_eq(of_ours, 0);
+    ck_assert_uint_eq(of_libcrypto, 0);
     ck_assert_int_eq(heap_ours.live_bytes, ours_live_before);
     ck_assert_int_eq(heap_libcrypto.live_blocks, libcrypto_before.live_blocks);
     ck_assert_int_eq(heap_libcrypto.live_bytes, libcrypto_before.live_bytes);
-    if (heap_ours.allocations > 0)
-        printf("%s: %u hellos, no allocation of ours, %.2f transient ones of "
-               "libcrypto per hello\n",
-               name, count, (double)of_libcrypto / count);
 }
 
 static void
@@ -176,13 +187,13 @@ static void
 flood_gate(gate_flood *flood, hello *batch, dtlsl_now *now, unsigned count,
            int forged)
 {
-    uint8_t header[COOKIE_HEADER];
+    cookie genuine;
     uint64_t next;
 
     dtlsl_gate_tick(flood->gate, now, &next);
     make_hello(&batch[0], NULL);
     judge_one(flood, &batch[0], now); /* what libcrypto makes once */
-    memcpy(header, flood->reply + 28, sizeof(header));
+    take_cookie(&genuine, flood->reply);
     flood->replies = 0;
     start_counting();
     for (unsigned i = 0; i < count; i++) {
@@ -190,7 +201,7 @@ flood_gate(gate_flood *flood, hello *batch, dtlsl_now *now, unsigned count,
             now->mono_ms++;
         if (now->mono_ms >= next)
             dtlsl_gate_tick(flood->gate, now, &next);
-        make_hello(&batch[0], forged ? header : NULL);
+        make_hello(&batch[0], forged ? &genuine : NULL);
         judge_one(flood, &batch[0], now);
     }
 }
@@ -206,7 +217,7 @@ START_TEST(the_gate_keeps_nothing_of_a_million_strangers)
     setup(&config, batch, &now);
     ck_assert_int_eq(dtlsl_gate_new(&flood.gate, config), DTLSL_OK);
     flood_gate(&flood, batch, &now, count, 0);
-    assert_nothing_kept("gate", count);
+    assert_nothing_allocated();
     ck_assert_uint_eq(flood.replies, count);
     ck_assert_uint_eq(flood.accepts, 0);
     ck_assert_uint_eq(flood.long_replies, 0);
@@ -232,7 +243,7 @@ START_TEST(the_gate_answers_few_of_many_forged_cookies)
     elapsed = now.mono_ms;
     flood_gate(&flood, batch, &now, count, 1);
     elapsed = now.mono_ms - elapsed;
-    assert_nothing_kept("forged cookies", count);
+    assert_nothing_allocated();
     ck_assert_uint_eq(flood.accepts, 0);
     ck_assert_uint_eq(flood.long_replies, 0);
     ck_assert_uint_le(flood.replies, 64 + elapsed * 64 / 1000);
@@ -327,7 +338,7 @@ START_TEST(the_engine_keeps_nothing_of_a_million_strangers)
                       DTLSL_OK,
                   "%s", dtlsl_config_error(config));
     flood_engine(&flood, batch, &now, count);
-    assert_nothing_kept("engine", count);
+    assert_nothing_allocated();
     ck_assert_uint_eq(flood.replies, count);
     ck_assert_uint_eq(flood.events, 0);
     ck_assert_uint_eq(flood.long_replies, 0);
@@ -343,6 +354,138 @@ START_TEST(the_engine_keeps_nothing_of_a_million_strangers)
 }
 END_TEST
 
+/* Of each strategy: without a cookie, with a bad one, and junk. */
+
+enum {
+    OF_EACH = 30000
+};
+
+static void
+give(dtlsl__engine *engine, const hello *h)
+{
+    dtlsl__datagram datagram = {.data = h->data, .len = (uint32_t)h->len};
+    const dtlsl__output *list;
+    const uint8_t *arena;
+
+    datagram.path = h->path;
+    dtlsl__engine_input(engine, &datagram);
+    while (dtlsl__engine_next(engine) != NULL)
+        continue;
+    dtlsl__engine_output_sent(engine,
+                              dtlsl__engine_output(engine, &list, &arena));
+}
+
+/* Half of it begins like a record. */
+static void
+make_junk(hello *h)
+{
+    random_source(h->path.peer);
+    h->len = 1 + random_u64() % (HELLO_MAX - 1);
+    random_bytes(h->data, h->len);
+    if (h->len > 13 && random_u64() & 1) {
+        h->data[0] = (uint8_t)(20 + random_u64() % 4);
+        h->data[1] = 0xfe;
+        h->data[2] = 0xfd;
+        h->data[11] = 0;
+        h->data[12] = (uint8_t)(h->len - 13);
+    }
+}
+
+static void
+flood_with_all(dtlsl__engine *engine, const dtlsl_now *now,
+               const cookie *genuine)
+{
+    static hello h;
+
+    for (int i = 0; i < OF_EACH; i++) {
+        dtlsl__engine_begin(engine, now);
+        make_hello(&h, NULL);
+        give(engine, &h);
+        make_hello(&h, genuine);
+        give(engine, &h);
+        make_junk(&h);
+        give(engine, &h);
+    }
+}
+
+static void
+ask_for_cookie(dtlsl__engine *engine, const dtlsl_now *now, cookie *out)
+{
+    static hello h;
+    dtlsl__datagram datagram = {.data = h.data};
+    const dtlsl__output *list;
+    const uint8_t *arena;
+
+    make_hello(&h, NULL);
+    datagram.len = (uint32_t)h.len;
+    datagram.path = h.path;
+    dtlsl__engine_begin(engine, now);
+    dtlsl__engine_input(engine, &datagram);
+    ck_assert_uint_eq(dtlsl__engine_output(engine, &list, &arena), 1);
+    take_cookie(out, arena + list[0].offset);
+    dtlsl__engine_output_sent(engine, 1);
+}
+
+/* Loaded as a module, with a key file or without, with a profile or none. */
+static dtlsl_config *
+config_of(const char *name, int keyed, const char *profile, dtlsl_now *now)
+{
+    static const char keys[] = "dtlslisten-cluster-keys 1\n"
+                               "key 1 0 - hex:000102030405060708090a0b0c0d0e0f"
+                               "101112131415161718191a1b1c1d1e1f\n";
+    static hello unused[BATCH];
+    char text[256];
+    dtlsl_config *config;
+
+    setup(&config, unused, now);
+    snprintf(text, sizeof(text), "%s/dtlsl_cookie_%s.so", bundled_dir(), name);
+    ck_assert_int_eq(dtlsl_config_set(config, "cookie", text), DTLSL_OK);
+    if (keyed) {
+        bundled_file(text, "keys", keys, strlen(keys));
+        ck_assert_int_eq(dtlsl_config_set(config, "cookie.key-file", text),
+                         DTLSL_OK);
+    }
+    if (profile != NULL)
+        ck_assert_int_eq(dtlsl_config_set(config, "cookie.profile", profile),
+                         DTLSL_OK);
+    return config;
+}
+
+static void
+check_strategy(const char *name, int keyed, const char *profile)
+{
+    dtlsl__counters sum = {0};
+    dtlsl__engine *engine;
+    dtlsl_now now;
+    dtlsl_config *config = config_of(name, keyed, profile, &now);
+    cookie genuine;
+
+    ck_assert_msg(dtlsl__engine_new(&engine, config, NULL, &now) == DTLSL_OK,
+                  "%s", dtlsl_config_error(config));
+    ask_for_cookie(engine, &now, &genuine);
+    flood_with_all(engine, &now, &genuine); /* what libcrypto makes once */
+    start_counting();
+    flood_with_all(engine, &now, &genuine);
+    assert_nothing_allocated();
+    dtlsl__engine_counters(engine, &sum);
+    ck_assert_uint_ge(sum.n[DTLSL__N_REPLIED], 2 * OF_EACH);
+    ck_assert_uint_eq(sum.n[DTLSL__N_COOKIE_MISMATCH], 2 * OF_EACH);
+    ck_assert_uint_eq(sum.n[DTLSL__N_ACCEPTED], 0);
+    dtlsl__engine_free(engine);
+    dtlsl_config_free(config);
+}
+
+START_TEST(no_strategy_allocates_for_strangers)
+{
+    check_strategy("hmac", 0, NULL);
+    check_strategy("cluster", 1, NULL);
+    check_strategy("aead", 0, NULL);
+    check_strategy("aead", 1, NULL);
+    check_strategy("aead", 1, "fips");
+    bundled_done();
+}
+END_TEST
+
 int
 main(void)
 {
@@ -350,6 +493,7 @@ main(void)
         the_gate_keeps_nothing_of_a_million_strangers,
         the_gate_answers_few_of_many_forged_cookies,
         the_engine_keeps_nothing_of_a_million_strangers,
+        no_strategy_allocates_for_strangers,
     };
 
     if (!heap_count())

@@ -55,11 +55,11 @@ code()
 allowed()
 {
     case $1 in
-    record | tls | plugin | error | address | counters | siphash | now) ;;
+    record | tls | plugin | error | mac | address | counters | siphash | now) ;;
     tickets) echo tls ;;
     credentials) echo tls tickets ;;
     hello) echo record ;;
-    host) ;;
+    host) echo mac ;;
     cookie) echo plugin host ;;
     gate) echo record hello plugin cookie config ;;
     listen) echo record hello plugin cookie config gate tls ;;

@@ -351,7 +351,7 @@ START_TEST(strategies_make_the_cookies_of_an_independent_program)
 {
     char *text = load_file(), *at = text;
     static const uint8_t secret[32] = {0};
-    dtlsl__host lent = {.rekey = 0};
+    dtlsl__host lent = {.n_lines = 0};
     char err[512];
     size_t n = 0;
     vector v;
