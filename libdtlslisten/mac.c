@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: MIT
  * HMAC-SHA-256 with a context that is keyed once.
  *
- * OpenSSL's own, EVP_MAC, copies digests, two allocations for each MAC; a
- * digest of EVP that is started again is made anew, with as many. Only the
- * provider's functions start one again where it is, so RFC 2104 is done here
- * on them. That is for the default provider alone: whoever chose another, as
- * for FIPS 140, gets its HMAC. */
+ * OpenSSL's EVP_MAC copies two digests for each MAC, with an allocation each;
+ * an EVP_MD_CTX that is started again is made anew, with as many, and hashes
+ * the padded key again. SHA256_CTX, which is what the default provider hashes
+ * with, is copied as it is. So RFC 2104 is done here on that, for the default
+ * provider alone: whoever chose another, as for FIPS 140, gets its HMAC, and so
+ * does who has a libcrypto without what is deprecated since 3.0. */
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "mac.h"
-#include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 #include <openssl/provider.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,54 +25,104 @@ enum {
     TAG = 32
 };
 
-typedef struct mac_context {
-    const dtlsl__macs *macs;
-    EVP_MAC_CTX *evp; /* NULL: digest, inner and outer are used */
-    void *digest;
-    uint8_t inner[BLOCK]; /* the key, padded: RFC 2104 section 2 */
-    uint8_t outer[BLOCK];
-    size_t rekey_len; /* bytes at key; 0: the context remembers it */
-    uint8_t key[];
-} mac_context;
+#ifndef OPENSSL_NO_DEPRECATED_3_0
 
-/* ---- by the digest ---- */
+/* Behind the padded key: RFC 2104 section 2. */
+typedef struct sha_pair {
+    SHA256_CTX inner, outer;
+} sha_pair;
 
 static int
-hash(const mac_context *m, const uint8_t pad[BLOCK], const uint8_t *data,
-     size_t len, uint8_t tag[TAG])
+start(SHA256_CTX *sha, const uint8_t block[BLOCK], uint8_t pad)
 {
-    const dtlsl__macs *macs = m->macs;
-    size_t tag_len = 0;
+    uint8_t padded[BLOCK];
+    int ok;
 
-    return macs->digest_init(m->digest, NULL) == 1 &&
-           macs->digest_update(m->digest, pad, BLOCK) == 1 &&
-           macs->digest_update(m->digest, data, len) == 1 &&
-           macs->digest_final(m->digest, tag, &tag_len, TAG) == 1 &&
-           tag_len == TAG;
+    for (int i = 0; i < BLOCK; i++)
+        padded[i] = block[i] ^ pad;
+    ok = SHA256_Init(sha) == 1 && SHA256_Update(sha, padded, BLOCK) == 1;
+    OPENSSL_cleanse(padded, sizeof(padded));
+    return ok;
 }
 
 static int
-key_digest(mac_context *m, const uint8_t *key, size_t key_len)
+key_sha256(sha_pair *pair, const uint8_t *key, size_t key_len)
 {
     uint8_t block[BLOCK] = {0};
     int ok = 1;
 
-    m->digest = m->macs->digest_new(m->macs->provider);
-    if (m->digest == NULL)
-        return 0;
     if (key_len <= BLOCK)
         memcpy(block, key, key_len);
     else
-        ok = EVP_Digest(key, key_len, block, NULL, m->macs->digest, NULL) == 1;
-    for (int i = 0; i < BLOCK; i++) {
-        m->inner[i] = block[i] ^ 0x36;
-        m->outer[i] = block[i] ^ 0x5c;
-    }
+        ok = SHA256(key, key_len, block) != NULL;
+    ok = ok && start(&pair->inner, block, 0x36) &&
+         start(&pair->outer, block, 0x5c);
     OPENSSL_cleanse(block, sizeof(block));
     return ok;
 }
 
-/* ---- by EVP_MAC ---- */
+static int
+compute_sha256(const sha_pair *pair, const uint8_t *data, size_t len,
+               uint8_t *tag)
+{
+    SHA256_CTX sha = pair->inner;
+
+    if (SHA256_Update(&sha, data, len) != 1 || SHA256_Final(tag, &sha) != 1)
+        return 0;
+    sha = pair->outer; /* what is left of it at the end is the tag */
+    return SHA256_Update(&sha, tag, TAG) == 1 && SHA256_Final(tag, &sha) == 1;
+}
+
+static int
+is_default(const dtlsl__macs *macs)
+{
+    const OSSL_PROVIDER *provider = EVP_MAC_get0_provider(macs->mac);
+
+    return strcmp(OSSL_PROVIDER_get0_name(provider), "default") == 0;
+}
+
+#else
+
+typedef struct sha_pair {
+    int unused;
+} sha_pair;
+
+static int
+key_sha256(sha_pair *pair, const uint8_t *key, size_t key_len)
+{
+    (void)pair;
+    (void)key;
+    (void)key_len;
+    return 0;
+}
+
+static int
+compute_sha256(const sha_pair *pair, const uint8_t *data, size_t len,
+               uint8_t *tag)
+{
+    (void)pair;
+    (void)data;
+    (void)len;
+    (void)tag;
+    return 0;
+}
+
+static int
+is_default(const dtlsl__macs *macs)
+{
+    (void)macs;
+    return 0;
+}
+
+#endif
+
+typedef struct mac_context {
+    const dtlsl__macs *macs;
+    sha_pair pair;
+    EVP_MAC_CTX *evp; /* where macs are not by_sha256 */
+    size_t rekey_len; /* bytes at key; 0: the context remembers it */
+    uint8_t key[];
+} mac_context;
 
 static int
 key_evp(mac_context *m, const uint8_t *key, size_t key_len)
@@ -114,8 +166,6 @@ dtlsl__mac_free(void *mac)
     if (m == NULL)
         return;
     EVP_MAC_CTX_free(m->evp);
-    if (m->digest != NULL)
-        m->macs->digest_free(m->digest);
     OPENSSL_cleanse(m, sizeof(*m) + m->rekey_len);
     free(m);
 }
@@ -130,8 +180,8 @@ dtlsl__mac_new(const dtlsl__macs *macs, const uint8_t *key, size_t key_len)
         return NULL;
     m->macs = macs;
     ERR_set_mark();
-    ok = macs->digest != NULL ? key_digest(m, key, key_len)
-                              : key_evp(m, key, key_len);
+    ok = macs->by_sha256 ? key_sha256(&m->pair, key, key_len)
+                         : key_evp(m, key, key_len);
     if (!ok) {
         dtlsl__mac_free(m);
         m = NULL;
@@ -148,11 +198,8 @@ dtlsl__mac_sha256(void *mac, const uint8_t *data, size_t len, uint8_t *tag)
 
     if (m == NULL)
         return DTLSL_ERR_ARGUMENT;
-    if (m->digest != NULL)
-        ok = hash(m, m->inner, data, len, tag) &&
-             hash(m, m->outer, tag, TAG, tag);
-    else
-        ok = compute_evp(m, data, len, tag);
+    ok = m->macs->by_sha256 ? compute_sha256(&m->pair, data, len, tag)
+                            : compute_evp(m, data, len, tag);
     return ok ? DTLSL_OK : DTLSL_ERR_TLS;
 }
 
@@ -182,65 +229,6 @@ known_answer(const dtlsl__macs *macs)
     return ok;
 }
 
-static int
-take_functions(dtlsl__macs *macs, const OSSL_DISPATCH *list)
-{
-    for (; list->function_id != 0; list++) {
-        switch (list->function_id) {
-        case OSSL_FUNC_DIGEST_NEWCTX:
-            macs->digest_new = OSSL_FUNC_digest_newctx(list);
-            break;
-        case OSSL_FUNC_DIGEST_FREECTX:
-            macs->digest_free = OSSL_FUNC_digest_freectx(list);
-            break;
-        case OSSL_FUNC_DIGEST_INIT:
-            macs->digest_init = OSSL_FUNC_digest_init(list);
-            break;
-        case OSSL_FUNC_DIGEST_UPDATE:
-            macs->digest_update = OSSL_FUNC_digest_update(list);
-            break;
-        case OSSL_FUNC_DIGEST_FINAL:
-            macs->digest_final = OSSL_FUNC_digest_final(list);
-            break;
-        default:
-            break;
-        }
-    }
-    return macs->digest_new != NULL && macs->digest_free != NULL &&
-           macs->digest_init != NULL && macs->digest_update != NULL &&
-           macs->digest_final != NULL;
-}
-
-/* The digest's own reference keeps its provider, and so its functions. */
-static int
-find_functions(dtlsl__macs *macs)
-{
-    const OSSL_PROVIDER *theirs = EVP_MD_get0_provider(macs->digest);
-    OSSL_PROVIDER *provider = (OSSL_PROVIDER *)(uintptr_t)theirs;
-    const OSSL_ALGORITHM *list;
-    int no_cache = 0;
-
-    if (strcmp(OSSL_PROVIDER_get0_name(theirs), "default") != 0 ||
-        EVP_MAC_get0_provider(macs->mac) != theirs)
-        return 0;
-    macs->provider = OSSL_PROVIDER_get0_provider_ctx(theirs);
-    list = OSSL_PROVIDER_query_operation(provider, OSSL_OP_DIGEST, &no_cache);
-    for (; list != NULL && list->algorithm_names != NULL; list++)
-        if (strncmp(list->algorithm_names, "SHA2-256:", 9) == 0)
-            return take_functions(macs, list->implementation);
-    return 0;
-}
-
-static void
-find_digest(dtlsl__macs *macs)
-{
-    macs->digest = EVP_MD_fetch(NULL, "SHA2-256", NULL);
-    if (macs->digest != NULL && find_functions(macs) && known_answer(macs))
-        return;
-    EVP_MD_free(macs->digest);
-    macs->digest = NULL;
-}
-
 static int32_t
 fail(char *err, size_t err_len, const char *text)
 {
@@ -254,14 +242,16 @@ dtlsl__macs_init(dtlsl__macs *macs, char *err, size_t err_len)
 {
     ERR_set_mark();
     macs->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
-    if (macs->mac != NULL)
-        find_digest(macs);
     ERR_pop_to_mark();
     if (macs->mac == NULL)
         return fail(err, err_len,
                     "cookie: OpenSSL has no HMAC; load its default or fips "
                     "provider in openssl.cnf");
-    if (macs->digest != NULL || known_answer(macs))
+    macs->by_sha256 = is_default(macs);
+    if (known_answer(macs))
+        return DTLSL_OK;
+    macs->by_sha256 = 0;
+    if (known_answer(macs))
         return DTLSL_OK;
     macs->rekey = 1;
     if (known_answer(macs))
@@ -274,6 +264,5 @@ dtlsl__macs_init(dtlsl__macs *macs, char *err, size_t err_len)
 void
 dtlsl__macs_clear(dtlsl__macs *macs)
 {
-    EVP_MD_free(macs->digest);
     EVP_MAC_free(macs->mac);
 }

@@ -7,21 +7,11 @@
 #include <dtlslisten/base.h>
 #include <stddef.h>
 
-struct ossl_param_st;
-
 /* Where the MACs come from; outlives them and must not move. */
 typedef struct dtlsl__macs {
     struct evp_mac_st *mac;
-    int rekey; /* this libcrypto forgets the key of a reused context */
-    /* The digest of the default provider, or NULL. */
-    struct evp_md_st *digest;
-    void *provider;
-    void *(*digest_new)(void *provider);
-    void (*digest_free)(void *digest);
-    int (*digest_init)(void *digest, const struct ossl_param_st *params);
-    int (*digest_update)(void *digest, const unsigned char *in, size_t len);
-    int (*digest_final)(void *digest, unsigned char *out, size_t *len,
-                        size_t cap);
+    int by_sha256; /* not by mac, but by SHA-256 of libcrypto's own */
+    int rekey;     /* mac forgets the key of a reused context */
 } dtlsl__macs;
 
 /* Of zeroed memory. DTLSL_ERR_TLS with a text if OpenSSL has no HMAC-SHA-256
