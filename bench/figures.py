@@ -335,7 +335,8 @@ def flood_figure(table: Table, outcome: Outcome, caption: str) -> str:
             note = f"{lost.median:.1f} % lost" if lost.median > 0 else ""
             marks.append(Mark(f"{kind}: {server}", value, colour, note))
     unit = "echo, 99th percentile, ms"
-    return dots("Live sessions beside a flood", unit, marks, caption)
+    title = "Live sessions, their clients beside a flood on one CPU"
+    return dots(title, unit, marks, caption)
 
 
 FIGURES: Dict[str, Callable[[Table, Outcome, str], str]] = {
