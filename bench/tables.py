@@ -123,7 +123,9 @@ def hello_table(bench: Bench) -> Table:
         [
             "A hello of 205 bytes from 8 addresses at full speed. The "
             "reflector answers 60 bytes without looking; with 64 it takes "
-            "batches of so many, and the control messages that ours takes."
+            "batches of so many, and the control messages that ours takes. "
+            "CPU is by the process's clock; user and sys are its parts by "
+            "ticks of 10 ms, so less exact."
         ],
     )
 

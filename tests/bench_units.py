@@ -645,6 +645,7 @@ class Whole(unittest.TestCase):
             ["--cpus", "a"],
             ["--rounds", "0"],
             ["--seconds", "0"],
+            ["--json", "/no/such/file"],
         ):
             with self.subTest(words):
                 done = self.run_it(*words)
