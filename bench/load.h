@@ -13,12 +13,14 @@
 #include <stdint.h>
 
 enum {
-    SESSIONS_MAX = 1000000,
+    SESSIONS_MAX = 900000,
     STORM_SLOTS = 65536, /* addresses that a storm has in turn */
     AT_ONCE_MAX = 4000,
     MESSAGE_MIN = 16,
     MESSAGE_MAX = 1400,
     LOAD_ADDRESS = 0x7f010001, /* 127.1.0.1, that of slot 0 */
+    LIVES = 4,                 /* addresses that a slot has in turn, */
+    LIVES_APART = 1 << 20,     /* so far from each other */
     TIMER_MS = 10
 };
 
@@ -57,6 +59,7 @@ struct session {
     SSL *ssl;
     const role *role;
     uint32_t slot;
+    uint32_t address;       /* of ours, host byte order */
     int fd;                 /* -1 if it has the shared one */
     uint32_t shaking_index; /* while it shakes hands */
     uint32_t number;        /* of its next message */
@@ -72,6 +75,8 @@ void sessions_init(uint32_t slots);
 void sessions_free(void);
 /* NULL if nobody has the slot. */
 session *session_at(uint32_t slot);
+/* NULL if nobody has the address now. */
+session *session_with(uint32_t address);
 /* Sends its first hello. */
 void session_start(uint32_t slot, const role *as, uint64_t delay_ns);
 void session_input(session *s, const uint8_t *data, size_t len, uint64_t now);

@@ -22,7 +22,7 @@ enum {
 typedef struct held {
     struct held *next;
     uint64_t due_ns;
-    uint32_t slot;
+    uint32_t address;
     size_t len;
     uint8_t data[];
 } held;
@@ -71,8 +71,7 @@ net_attach(session *s)
 {
     struct epoll_event event = {.events = EPOLLIN, .data = {.u32 = s->slot}};
     struct sockaddr_in from = {.sin_family = AF_INET,
-                               .sin_addr.s_addr =
-                                   htonl(LOAD_ADDRESS + s->slot)};
+                               .sin_addr.s_addr = htonl(s->address)};
 
     s->fd = -1;
     if (!told.own_sockets)
@@ -116,12 +115,11 @@ receive_own(void)
 /* ---- the shared one ---- */
 
 static void
-send_shared(uint32_t slot, const uint8_t *data, size_t len)
+send_shared(uint32_t address, const uint8_t *data, size_t len)
 {
     if (going.n == BATCH)
         flush();
-    memcpy(batch_add(&going, &told.common.server, LOAD_ADDRESS + slot, len),
-           data, len);
+    memcpy(batch_add(&going, &told.common.server, address, len), data, len);
 }
 
 static int
@@ -132,7 +130,7 @@ receive_shared(void)
 
     for (unsigned i = 0; i < n; i++) {
         uint32_t to = destination(&coming.headers[i].msg_hdr);
-        session *s = session_at(to - LOAD_ADDRESS);
+        session *s = session_with(to);
 
         if (s != NULL)
             session_input(s, coming.data[i], coming.headers[i].msg_len, now);
@@ -150,7 +148,8 @@ hold_back(const session *s, const uint8_t *data, size_t len)
 
     if (h == NULL)
         refuse("-d", "out of memory");
-    *h = (held){.due_ns = now_ns() + s->delay_ns, .slot = s->slot, .len = len};
+    *h = (held){
+        .due_ns = now_ns() + s->delay_ns, .address = s->address, .len = len};
     memcpy(h->data, data, len);
     *last_held = h;
     last_held = &h->next;
@@ -165,7 +164,7 @@ send_held(uint64_t now)
         first_held = h->next;
         if (first_held == NULL)
             last_held = &first_held;
-        send_shared(h->slot, h->data, h->len);
+        send_shared(h->address, h->data, h->len);
         free(h);
     }
 }
@@ -179,7 +178,7 @@ net_send(session *s, const uint8_t *data, size_t len)
     if (s->delay_ns > 0)
         hold_back(s, data, len);
     else if (s->fd < 0)
-        send_shared(s->slot, data, len);
+        send_shared(s->address, data, len);
     else if (send(s->fd, data, len, 0) < 0)
         errno = 0;
 }
@@ -217,20 +216,22 @@ net_turn(uint64_t until_ns)
         wait_until(until_ns);
 }
 
-static uint16_t
-port_of(uint32_t slot)
-{
-    return udp_port(told.own_sockets ? session_at(slot)->fd : fd);
-}
-
 void
 net_print_peers(uint32_t n)
 {
+    const char *separator = "";
+
     printf("peers ");
     for (uint32_t i = 0; i < n; i++) {
-        struct in_addr address = {htonl(LOAD_ADDRESS + i)};
+        session *s = session_at(i);
+        struct in_addr address;
 
-        printf("%s%s:%u", i > 0 ? "," : "", inet_ntoa(address), port_of(i));
+        if (s == NULL)
+            continue;
+        address.s_addr = htonl(s->address);
+        printf("%s%s:%u", separator, inet_ntoa(address),
+               udp_port(s->fd >= 0 ? s->fd : fd));
+        separator = ",";
     }
     printf("\n");
     fflush(stdout);

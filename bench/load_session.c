@@ -18,6 +18,7 @@ static SSL_CTX *ctx;
 static BIO_METHOD *method;
 static session **by_slot;
 static session **shaking;
+static uint8_t *lives;
 static uint32_t n_slots, n_shaking;
 /* The datagram that is being read. */
 static const uint8_t *input;
@@ -91,8 +92,9 @@ sessions_init(uint32_t slots)
     n_slots = slots;
     by_slot = calloc(slots, sizeof(*by_slot));
     shaking = calloc(slots, sizeof(*shaking));
+    lives = calloc(slots, sizeof(*lives));
     method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "load");
-    if (by_slot == NULL || shaking == NULL || method == NULL)
+    if (by_slot == NULL || shaking == NULL || lives == NULL || method == NULL)
         refuse("the sessions", "out of memory");
     BIO_meth_set_write(method, bio_write);
     BIO_meth_set_read(method, bio_read);
@@ -108,6 +110,7 @@ sessions_free(void)
     BIO_meth_free(method);
     free(by_slot);
     free(shaking);
+    free(lives);
 }
 
 void
@@ -122,6 +125,14 @@ session *
 session_at(uint32_t slot)
 {
     return slot < n_slots ? by_slot[slot] : NULL;
+}
+
+session *
+session_with(uint32_t address)
+{
+    session *s = session_at((address - LOAD_ADDRESS) % LIVES_APART);
+
+    return s != NULL && s->address == address ? s : NULL;
 }
 
 static void
@@ -175,6 +186,9 @@ session_start(uint32_t slot, const role *as, uint64_t delay_ns)
         refuse("OpenSSL", "out of memory");
     s->role = as;
     s->slot = slot;
+    /* What the server still sends to the one before is not for this one. */
+    s->address =
+        LOAD_ADDRESS + slot + (uint32_t)(lives[slot]++ % LIVES) * LIVES_APART;
     s->delay_ns = delay_ns;
     s->since_ns = now_ns();
     net_attach(s);
