@@ -328,6 +328,12 @@ def thread_seconds(pid: int) -> Dict[str, float]:
     }
 
 
+def allow_files() -> None:
+    """As many as we may have open: peers take a socket for each session."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def answer(*command: str) -> str:
     """What a command prints; empty if it cannot."""
     try:
