@@ -16,7 +16,7 @@ enum {
  * have most; but records with a spoofed address are theirs too, so that
  * newcomers have a share of their own. A batch of DTLSL__VERIFYING has no more
  * datagrams than connections can be accepted: the others keep their place. */
-static const uint32_t shares[DTLSL__CLASSES] = {2, 8, 4};
+static const uint32_t shares[DTLSL__CLASSES] = {2, 8, 2};
 
 static int32_t
 fail(dtlsl_listener *l, int32_t code, const char *text)
@@ -358,17 +358,19 @@ may_receive(const dtlsl_listener *l)
 static void
 receive_shares(dtlsl_listener *l)
 {
-    int socket;
+    int socket, last = -1;
 
     if (dtlsl__udp_inherit(l->udp))
         l->ready = (1u << l->n_sockets) - 1;
     if (l->cb != NULL || choose(l) < 0)
         share_anew(l);
     while (may_receive(l) && (socket = choose(l)) >= 0) {
+        if (socket != last && last >= 0)
+            dtlsl__listener_flush(l); /* sessions do not wait for others */
         receive(l, (uint32_t)socket);
         if (l->cb == NULL)
             return;
-        dtlsl__listener_flush(l);
+        last = socket;
     }
 }
 

@@ -22,7 +22,7 @@ enum {
 typedef struct member {
     int taken;
     int fd[DTLSL__CLASSES];
-    uint32_t overflow[DTLSL__CLASSES];
+    uint32_t dropped[DTLSL__CLASSES];
 } member;
 
 /* Sockets of one address, which close together: of the config (workers=N), or
@@ -50,20 +50,22 @@ set_option(int fd, int level, int name, int value)
 }
 
 static void
-set_options(int fd, int family)
+ask_local(int fd, int family)
 {
     if (family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
 #ifdef IP_PKTINFO
     set_option(fd, IPPROTO_IP, IP_PKTINFO, 1);
 #endif
+}
+
+static void
+set_options(int fd, int family)
+{
 #ifdef IP_PMTUDISC_PROBE
     if (family == AF_INET6)
         set_option(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE);
     set_option(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE);
-#endif
-#ifdef SO_RXQ_OVFL
-    set_option(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
 #endif
 }
 
@@ -111,6 +113,8 @@ bind_socket(const uint8_t address[24], int family, int share)
         close(fd);
         return err;
     }
+    if (dtlsl__address_is_unspecified(address))
+        ask_local(fd, family);
     set_options(fd, family);
     return fd;
 }
@@ -151,7 +155,7 @@ close_group(group *g)
             if (g->workers[i].fd[c] >= 0)
                 close(g->workers[i].fd[c]);
             g->workers[i].fd[c] = -1;
-            g->workers[i].overflow[c] = 0;
+            g->workers[i].dropped[c] = 0;
         }
     atomic_store(&g->left, 0);
 }
@@ -320,7 +324,7 @@ take_place(dtlsl__sockets *s, group *g)
     s->worker = i;
     s->n = g->classes;
     memcpy(s->fd, g->workers[i].fd, sizeof(s->fd));
-    memcpy(s->overflow, g->workers[i].overflow, sizeof(s->overflow));
+    memcpy(s->dropped, g->workers[i].dropped, sizeof(s->dropped));
     return 0;
 }
 
@@ -376,7 +380,7 @@ leave_group(dtlsl__sockets *s)
     group *g = s->group;
 
     g->workers[s->worker].taken = 0;
-    memcpy(g->workers[s->worker].overflow, s->overflow, sizeof(s->overflow));
+    memcpy(g->workers[s->worker].dropped, s->dropped, sizeof(s->dropped));
     if (--g->users == 0) {
         close_group(g);
         return;
@@ -507,6 +511,7 @@ dtlsl__sockets_open(dtlsl__sockets *s, dtlsl_config *config, const char *host,
     pthread_mutex_unlock(&group_lock);
     if (code == 0)
         code = bound_address(s->fd[0], s->address, &s->family);
+    s->any = dtlsl__address_is_unspecified(s->address);
     if (code < 0) {
         explain(code, host, port, err, err_len);
         dtlsl__sockets_close(s);
@@ -535,6 +540,8 @@ dtlsl__sockets_take(dtlsl__sockets *s, dtlsl_config *config, int fd, char *err,
         return DTLSL_ERR_ARGUMENT;
     }
     s->fd[0] = fd;
+    s->any = 1; /* it may be bound to a broadcast address */
+    ask_local(fd, s->family);
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
     set_options(fd, s->family);
     set_buffers(fd, settings->recv_buffer, settings->send_buffer);

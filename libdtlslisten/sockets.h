@@ -8,12 +8,13 @@
 
 /* One worker's part of a group of sockets that share one address. */
 typedef struct dtlsl__sockets {
-    struct dtlsl__group *group;        /* NULL: the application's socket */
-    uint32_t worker;                   /* which of the group */
-    uint32_t n;                        /* 1, or one for each class */
-    int fd[DTLSL__CLASSES];            /* -1: closed, or there is none */
-    uint32_t overflow[DTLSL__CLASSES]; /* SO_RXQ_OVFL's last words */
+    struct dtlsl__group *group;       /* NULL: the application's socket */
+    uint32_t worker;                  /* which of the group */
+    uint32_t n;                       /* 1, or one for each class */
+    int fd[DTLSL__CLASSES];           /* -1: closed, or there is none */
+    uint32_t dropped[DTLSL__CLASSES]; /* by the system, in all */
     int family;
+    int any; /* datagrams come with the address that they were sent to */
     uint8_t address[24];
 } dtlsl__sockets;
 

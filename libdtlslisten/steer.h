@@ -25,7 +25,7 @@ int dtlsl__steer_sort(int fd, uint32_t classes,
                       const uint8_t worker[DTLSL__SHARES], uint32_t key);
 
 /* Lets through to 'fd' what begins as a DTLS record does; the system counts
- * the rest as dropped (SO_RXQ_OVFL). Returns 0 or -errno. */
+ * the rest as dropped. Returns 0 or -errno. */
 int dtlsl__steer_filter(int fd);
 
 #endif

@@ -11,6 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#ifdef __linux__
+#include <linux/sock_diag.h>
+#endif
 
 /* Linux has calls for whole batches; elsewhere it is one a datagram. */
 #if defined(__linux__) && !defined(DTLSL_NO_MMSG)
@@ -25,16 +28,17 @@ typedef struct message {
 #endif
 
 enum {
-    SEND_BATCH = 64,
+    SEND_BATCH = 128,
     CONTROL = 128,
     SEGMENTS = 64, /* UDP_MAX_SEGMENTS of Linux */
-    SEGMENTED_MAX = 65000
+    SEGMENTED_MAX = 65000,
+    DROPS_EVERY = 65536 /* receives: the system's totals have 32 bits */
 };
 
 struct dtlsl__udp {
     dtlsl__sockets sockets;
     int inherited[DTLSL__CLASSES]; /* of a worker that has left, or -1 */
-    int foreign;                   /* the batch is from one of those */
+    uint32_t receives;
     int single;
     dtlsl__counters counters;
     dtlsl__datagram list[DTLSL__BATCH];
@@ -160,39 +164,47 @@ dtlsl__udp_set_single(dtlsl__udp *udp, int single)
     udp->single = single;
 }
 
-const dtlsl__counters *
-dtlsl__udp_counters(const dtlsl__udp *udp)
+/* A socket's running total of what the system dropped there. */
+static uint32_t
+dropped(int fd)
 {
+#ifdef SO_MEMINFO
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof(info);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0)
+        return info[SK_MEMINFO_DROPS];
+#else
+    (void)fd;
+#endif
+    return 0;
+}
+
+static void
+count_drops(dtlsl__udp *udp)
+{
+    static const int32_t own[] = {DTLSL__N_KERNEL_DROPS_STRANGERS,
+                                  DTLSL__N_KERNEL_DROPS_VERIFYING,
+                                  DTLSL__N_KERNEL_DROPS_SESSIONS};
+
+    for (uint32_t i = 0; i < udp->sockets.n && udp->sockets.fd[i] >= 0; i++) {
+        uint32_t total = dropped(udp->sockets.fd[i]);
+        uint32_t more = total - udp->sockets.dropped[i];
+        udp->sockets.dropped[i] = total;
+        udp->counters.n[DTLSL__N_KERNEL_DROPS] += more;
+        if (udp->sockets.n > 1)
+            udp->counters.n[own[i]] += more;
+    }
+}
+
+const dtlsl__counters *
+dtlsl__udp_counters(dtlsl__udp *udp)
+{
+    count_drops(udp);
     return &udp->counters;
 }
 
 /* Receiving */
-
-/* The socket's running total of what the system dropped there. */
-static void
-note_overflow(dtlsl__udp *udp, uint32_t socket, const struct cmsghdr *c)
-{
-#ifdef SO_RXQ_OVFL
-    static const int32_t own[] = {DTLSL__N_KERNEL_DROPS_STRANGERS,
-                                  DTLSL__N_KERNEL_DROPS_VERIFYING,
-                                  DTLSL__N_KERNEL_DROPS_SESSIONS};
-    uint32_t total, more;
-
-    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_RXQ_OVFL ||
-        udp->foreign)
-        return;
-    memcpy(&total, CMSG_DATA(c), sizeof(total));
-    more = total - udp->sockets.overflow[socket];
-    udp->sockets.overflow[socket] = total;
-    udp->counters.n[DTLSL__N_KERNEL_DROPS] += more;
-    if (udp->sockets.n > 1)
-        udp->counters.n[own[socket]] += more;
-#else
-    (void)udp;
-    (void)socket;
-    (void)c;
-#endif
-}
 
 #ifdef IP_PKTINFO
 /* Linux names the address to answer from: where it is another than the one of
@@ -210,8 +222,7 @@ sent_to(const struct in_pktinfo *info)
 #endif
 
 static void
-read_control(dtlsl__udp *udp, uint32_t socket, struct msghdr *msg,
-             uint8_t local[24])
+read_control(const dtlsl__udp *udp, struct msghdr *msg, uint8_t local[24])
 {
     struct cmsghdr *c;
     struct sockaddr_in v4 = {.sin_family = AF_INET};
@@ -239,7 +250,6 @@ read_control(dtlsl__udp *udp, uint32_t socket, struct msghdr *msg,
             dtlsl__address_from_sockaddr(local, (struct sockaddr *)&v6,
                                          sizeof(v6));
         }
-        note_overflow(udp, socket, c);
     }
     memcpy(local + 16, udp->sockets.address + 16, 2);
 }
@@ -272,7 +282,7 @@ receive_batch(dtlsl__udp *udp, int fd, int most)
 
     for (int i = 0; i < most; i++) {
         udp->in[i].msg_hdr.msg_namelen = sizeof(udp->in_name[i]);
-        udp->in[i].msg_hdr.msg_controllen = CONTROL;
+        udp->in[i].msg_hdr.msg_controllen = udp->sockets.any ? CONTROL : 0;
     }
     n = receive_many(udp, fd, most);
     if (n >= 0)
@@ -292,7 +302,6 @@ receive_from(dtlsl__udp *udp, uint32_t socket, int most)
 
     if (*inherited >= 0) {
         n = receive_batch(udp, *inherited, most);
-        udp->foreign = n > 0;
         if (n > 0)
             return n;
         *inherited = -1;
@@ -309,6 +318,8 @@ dtlsl__udp_receive(dtlsl__udp *udp, uint32_t socket, size_t most,
 {
     int n = receive_from(udp, socket, (int)most);
 
+    if (++udp->receives % DROPS_EVERY == 0)
+        count_drops(udp);
     *list = udp->list;
     if (n < 0)
         return 0;
@@ -322,7 +333,7 @@ dtlsl__udp_receive(dtlsl__udp *udp, uint32_t socket, size_t most,
         memset(d->path.peer, 0, sizeof(d->path.peer));
         dtlsl__address_from_sockaddr(d->path.peer, msg->msg_name,
                                      msg->msg_namelen);
-        read_control(udp, socket, msg, d->path.local);
+        read_control(udp, msg, d->path.local);
     }
     return (size_t)n;
 }
@@ -354,7 +365,7 @@ put_local(const dtlsl__udp *udp, struct msghdr *msg, const uint8_t local[24])
 {
     struct in6_pktinfo v6 = {0};
 
-    if (dtlsl__address_is_unspecified(local))
+    if (!udp->sockets.any || dtlsl__address_is_unspecified(local))
         return;
     if (udp->sockets.family == AF_INET) {
 #ifdef IP_PKTINFO

@@ -11,7 +11,7 @@
 #include "engine.h"
 
 enum {
-    DTLSL__BATCH = 32,
+    DTLSL__BATCH = 64,
     DTLSL__SLOT = 17408 /* a record of the greatest length fits */
 };
 
@@ -48,6 +48,6 @@ size_t dtlsl__udp_send(dtlsl__udp *udp, const dtlsl__output *list, size_t n,
                        const uint8_t *arena);
 /* 1: one system call a datagram, as where there is no recvmmsg. */
 void dtlsl__udp_set_single(dtlsl__udp *udp, int single);
-const dtlsl__counters *dtlsl__udp_counters(const dtlsl__udp *udp);
+const dtlsl__counters *dtlsl__udp_counters(dtlsl__udp *udp);
 
 #endif
