@@ -496,9 +496,9 @@ read_plaintext(dtlsl__conn *conn, uint8_t *plain, size_t cap, size_t *len)
     take_buffers(conn);
     result = SSL_read_ex(conn->ssl, plain, cap, len);
 
+    conn->reading = result == 1 && SSL_has_pending(conn->ssl);
     if (result == 1)
         return DTLSL__STEP_DATA;
-    conn->reading = 0;
     conn->io.in = NULL;
     if (examine(conn, result))
         return DTLSL__STEP_END;
@@ -529,7 +529,6 @@ dtlsl__conn_step(dtlsl__conn *conn, uint8_t *plain, size_t cap, size_t *len)
         conn->io.in = NULL;
     } else {
         step = read_plaintext(conn, plain, cap, len);
-        conn->reading = step == DTLSL__STEP_DATA;
     }
     dtlsl__tls_leave(&errors);
     return step;

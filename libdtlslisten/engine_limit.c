@@ -13,6 +13,15 @@ dtlsl__engine_replaced(const dtlsl__engine *engine, dtlsl__session *old)
                : NULL;
 }
 
+/* Accepting faster than clients can answer would drive out all of them, and
+ * sooner the faster it is. */
+static int
+may_still_answer(const dtlsl__engine *engine, const dtlsl__session *session)
+{
+    return session->mark == DTLSL__FIRM &&
+           engine->now.mono_ms < session->created_ms + ANSWER_MS;
+}
+
 /* Makes room for one more half-open session. */
 static int32_t
 make_room(dtlsl__engine *engine)
@@ -22,7 +31,8 @@ make_room(dtlsl__engine *engine)
     if (engine->peers.n_half_open < engine->settings->max_handshakes)
         return 0;
     victim = dtlsl__peers_victim(&engine->peers);
-    if (victim == NULL || victim->conn == NULL)
+    if (victim == NULL || victim->conn == NULL ||
+        may_still_answer(engine, victim))
         return DTLSL__N_DROP_MAX_HANDSHAKES;
     engine->counters.n[DTLSL__N_EVICTED]++;
     dtlsl__engine_give_up(engine, victim, DTLSL_CLOSE_EVICTED,

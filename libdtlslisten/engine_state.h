@@ -14,6 +14,7 @@ enum {
     ACCEPTS = 4,         /* per batch */
     REPLACEMENTS = 1,    /* of them, so many of half-open sessions */
     HELLO_MS = 3000,     /* to complete a fragmented ClientHello */
+    ANSWER_MS = 300,     /* a client has to answer before it may be evicted */
     RESTART_WINDOW = 32, /* record numbers, while in a handshake */
     NOTICES = 8,         /* waiting, and in a second */
     NOTICE_MS = 1000,    /* that second */

@@ -2,65 +2,6 @@
  * DTLS records and handshake headers, read in place. */
 #include "record.h"
 
-uint16_t
-dtlsl__get16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-uint32_t
-dtlsl__get24(const uint8_t *p)
-{
-    return (uint32_t)p[0] << 16 | dtlsl__get16(p + 1);
-}
-
-uint32_t
-dtlsl__get32(const uint8_t *p)
-{
-    return (uint32_t)dtlsl__get16(p) << 16 | dtlsl__get16(p + 2);
-}
-
-uint64_t
-dtlsl__get48(const uint8_t *p)
-{
-    return (uint64_t)dtlsl__get16(p) << 32 | dtlsl__get32(p + 2);
-}
-
-void
-dtlsl__put16(uint8_t *p, uint32_t value)
-{
-    p[0] = (uint8_t)(value >> 8);
-    p[1] = (uint8_t)value;
-}
-
-void
-dtlsl__put24(uint8_t *p, uint32_t value)
-{
-    p[0] = (uint8_t)(value >> 16);
-    dtlsl__put16(p + 1, value);
-}
-
-void
-dtlsl__put32(uint8_t *p, uint32_t value)
-{
-    dtlsl__put16(p, value >> 16);
-    dtlsl__put16(p + 2, value);
-}
-
-void
-dtlsl__put48(uint8_t *p, uint64_t value)
-{
-    dtlsl__put16(p, (uint32_t)(value >> 32));
-    dtlsl__put32(p + 2, (uint32_t)value);
-}
-
-void
-dtlsl__put64(uint8_t *p, uint64_t value)
-{
-    dtlsl__put32(p, (uint32_t)(value >> 32));
-    dtlsl__put32(p + 4, (uint32_t)value);
-}
-
 int32_t
 dtlsl__record_read(dtlsl__record *record, const uint8_t *data, size_t len)
 {

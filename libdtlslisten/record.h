@@ -53,14 +53,65 @@ int32_t dtlsl__record_read(dtlsl__record *record, const uint8_t *data,
 int32_t dtlsl__message_read(dtlsl__message *message, const uint8_t *data,
                             size_t len);
 
-uint16_t dtlsl__get16(const uint8_t *p);
-uint32_t dtlsl__get24(const uint8_t *p);
-uint32_t dtlsl__get32(const uint8_t *p);
-uint64_t dtlsl__get48(const uint8_t *p);
-void dtlsl__put16(uint8_t *p, uint32_t value);
-void dtlsl__put24(uint8_t *p, uint32_t value);
-void dtlsl__put32(uint8_t *p, uint32_t value);
-void dtlsl__put48(uint8_t *p, uint64_t value);
-void dtlsl__put64(uint8_t *p, uint64_t value);
+/* Numbers in the network's order. */
+
+static inline uint16_t
+dtlsl__get16(const uint8_t *p)
+{
+    return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t
+dtlsl__get24(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 16 | dtlsl__get16(p + 1);
+}
+
+static inline uint32_t
+dtlsl__get32(const uint8_t *p)
+{
+    return (uint32_t)dtlsl__get16(p) << 16 | dtlsl__get16(p + 2);
+}
+
+static inline uint64_t
+dtlsl__get48(const uint8_t *p)
+{
+    return (uint64_t)dtlsl__get16(p) << 32 | dtlsl__get32(p + 2);
+}
+
+static inline void
+dtlsl__put16(uint8_t *p, uint32_t value)
+{
+    p[0] = (uint8_t)(value >> 8);
+    p[1] = (uint8_t)value;
+}
+
+static inline void
+dtlsl__put24(uint8_t *p, uint32_t value)
+{
+    p[0] = (uint8_t)(value >> 16);
+    dtlsl__put16(p + 1, value);
+}
+
+static inline void
+dtlsl__put32(uint8_t *p, uint32_t value)
+{
+    dtlsl__put16(p, value >> 16);
+    dtlsl__put16(p + 2, value);
+}
+
+static inline void
+dtlsl__put48(uint8_t *p, uint64_t value)
+{
+    dtlsl__put16(p, (uint32_t)(value >> 32));
+    dtlsl__put32(p + 2, (uint32_t)value);
+}
+
+static inline void
+dtlsl__put64(uint8_t *p, uint64_t value)
+{
+    dtlsl__put32(p, (uint32_t)(value >> 32));
+    dtlsl__put32(p + 4, (uint32_t)value);
+}
 
 #endif
