@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A listener is used by one thread. So each worker has a thread, a loop and a
- * listener; the main thread has the signals and passes them on. */
+ * listener. The first is the main thread's, which also has the signals and
+ * passes them on. */
 #include "workers.h"
 #include <inttypes.h>
 #include <signal.h>
@@ -16,7 +17,7 @@ enum {
 typedef struct worker {
     uv_loop_t loop;
     uv_thread_t thread;
-    uv_async_t asked; /* by the main thread: to stop, or for counters */
+    uv_async_t asked; /* at a signal: to stop, or for counters */
     dtlsl_listener *listener;
     dtlsl_event_cb on_event;
 } worker;
@@ -132,6 +133,23 @@ watch_signals(uv_loop_t *loop)
     }
 }
 
+/* The main thread goes on as the first worker. */
+static int
+run_all(unsigned n)
+{
+    int failed = 0;
+
+    for (unsigned i = 1; i < n; i++)
+        if (uv_thread_create(&workers[i].thread, run_worker, &workers[i]) < 0)
+            return 1;
+    run_worker(&workers[0]);
+    for (unsigned i = 1; i < n; i++)
+        uv_thread_join(&workers[i].thread);
+    for (unsigned i = 0; i < n; i++)
+        failed |= uv_loop_close(&workers[i].loop) != 0;
+    return failed;
+}
+
 static int
 fail(const char *text)
 {
@@ -161,9 +179,8 @@ int
 workers_run(dtlsl_config *config, unsigned n, const char *host, uint16_t port,
             dtlsl_event_cb on_event)
 {
-    uv_loop_t *loop = uv_default_loop();
     char address[DTLSL_ADDRESS_MAX];
-    int status = 0;
+    int failed;
 
     n_workers = n;
     uv_mutex_init(&lock);
@@ -171,18 +188,11 @@ workers_run(dtlsl_config *config, unsigned n, const char *host, uint16_t port,
         if (start_worker(&workers[i], config, host, port, on_event) != 0)
             return 2;
     dtlsl_config_free(config);
-    watch_signals(loop);
-    for (unsigned i = 0; i < n; i++)
-        if (uv_thread_create(&workers[i].thread, run_worker, &workers[i]) < 0)
-            return fail("cannot make a thread");
+    watch_signals(&workers[0].loop);
     dtlsl_listener_address(workers[0].listener, address, sizeof(address));
     printf("listening %s\n", address);
     fflush(stdout);
-    uv_run(loop, UV_RUN_DEFAULT);
-    for (unsigned i = 0; i < n; i++) {
-        uv_thread_join(&workers[i].thread);
-        status |= uv_loop_close(&workers[i].loop) != 0;
-    }
+    failed = run_all(n);
     uv_mutex_destroy(&lock);
-    return status | (uv_loop_close(loop) != 0);
+    return failed;
 }
