@@ -353,6 +353,23 @@ hello_on_path(dtlsl__engine *engine, const dtlsl__datagram *datagram,
     return 0;
 }
 
+/* A first ClientHello is answered alike on any path, but for one whose number
+ * may run ahead of a handshake under way: nobody is looked up for it, so that
+ * a flood costs the same however many sessions there are. */
+static int
+is_answered_alike(const dtlsl__datagram *datagram)
+{
+    dtlsl__record record;
+    dtlsl__message message;
+
+    return dtlsl__record_read(&record, datagram->data, datagram->len) > 0 &&
+           record.type == DTLSL__HANDSHAKE && record.epoch == 0 &&
+           record.seq <= RESTART_WINDOW &&
+           dtlsl__message_read(&message, record.body, record.len) > 0 &&
+           message.type == DTLSL__CLIENT_HELLO && message.seq == 0 &&
+           message.offset == 0;
+}
+
 void
 dtlsl__engine_input(dtlsl__engine *engine, const dtlsl__datagram *datagram)
 {
@@ -364,6 +381,10 @@ dtlsl__engine_input(dtlsl__engine *engine, const dtlsl__datagram *datagram)
     if (datagram->len == 0 || datagram->truncated) {
         count(engine, datagram->truncated ? DTLSL__N_DROP_TRUNCATED
                                           : DTLSL__N_DROP_EMPTY);
+        return;
+    }
+    if (!engine->stopping && is_answered_alike(datagram)) {
+        judge(engine, datagram, NULL);
         return;
     }
     session = dtlsl__peers_find(&engine->peers, &datagram->path);
