@@ -58,7 +58,7 @@
       "verified, more than the accepts of one wake-up")                       \
     X(DROP_MAX_CONNS, OUT, "drop_max_conns", "verified, max-conns reached")   \
     X(DROP_MAX_HANDSHAKES, OUT, "drop_max_handshakes",                        \
-      "verified, max-handshakes reached")                                     \
+      "verified, max-handshakes reached, all of them young")                  \
     X(DROP_PREFIX, OUT, "drop_prefix",                                        \
       "verified, max-conns-per-prefix or a prefix's share reached")           \
     X(DROP_HELLO_REFUSED, OUT, "drop_hello_refused",                          \

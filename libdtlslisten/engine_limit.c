@@ -14,12 +14,25 @@ dtlsl__engine_replaced(const dtlsl__engine *engine, dtlsl__session *old)
 }
 
 /* Accepting faster than clients can answer would drive out all of them, and
- * sooner the faster it is. */
+ * sooner the faster it is. Who is marked will hardly answer. */
 static int
 may_still_answer(const dtlsl__engine *engine, const dtlsl__session *session)
 {
     return session->mark == DTLSL__FIRM &&
            engine->now.mono_ms < session->created_ms + ANSWER_MS;
+}
+
+/* Whom to evict, or NULL: all may still answer. Where that holds for the most
+ * crowded prefix, it is whoever had most time: else two connections of one
+ * address, begun anew again and again, would keep out everybody. */
+static dtlsl__session *
+victim_of(const dtlsl__engine *engine)
+{
+    dtlsl__session *victim = dtlsl__peers_victim(&engine->peers);
+
+    if (victim != NULL && may_still_answer(engine, victim))
+        victim = dtlsl__peers_firmest(&engine->peers);
+    return victim == NULL || may_still_answer(engine, victim) ? NULL : victim;
 }
 
 /* Makes room for one more half-open session. */
@@ -30,9 +43,8 @@ make_room(dtlsl__engine *engine)
 
     if (engine->peers.n_half_open < engine->settings->max_handshakes)
         return 0;
-    victim = dtlsl__peers_victim(&engine->peers);
-    if (victim == NULL || victim->conn == NULL ||
-        may_still_answer(engine, victim))
+    victim = victim_of(engine);
+    if (victim == NULL || victim->conn == NULL)
         return DTLSL__N_DROP_MAX_HANDSHAKES;
     engine->counters.n[DTLSL__N_EVICTED]++;
     dtlsl__engine_give_up(engine, victim, DTLSL_CLOSE_EVICTED,
@@ -61,9 +73,11 @@ dtlsl__engine_limit(dtlsl__engine *engine, const dtlsl_path *path)
     if (engine->accepts >= ACCEPTS ||
         (replaces && engine->replacements >= REPLACEMENTS))
         return DTLSL__N_DROP_RATION;
-    engine->accepts++;
     if (!replaces)
-        return make_room(engine);
-    engine->replacements++;
+        refused = make_room(engine);
+    if (refused != 0)
+        return refused;
+    engine->accepts++;
+    engine->replacements += (uint32_t)replaces;
     return 0;
 }

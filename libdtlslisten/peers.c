@@ -180,6 +180,7 @@ static void
 half_open_join(dtlsl__peers *peers, dtlsl__session *session)
 {
     peers->n_half_open++;
+    DL_APPEND2(peers->marked[session->mark], session, mark_prev, mark_next);
     DL_APPEND(session->prefix[0]->oldest, session);
     DL_APPEND2(session->prefix[1]->oldest, session, wide_prev, wide_next);
     for (int wide = 0; wide < 2; wide++) {
@@ -191,8 +192,9 @@ half_open_join(dtlsl__peers *peers, dtlsl__session *session)
 static void
 half_open_leave(dtlsl__peers *peers, dtlsl__session *session)
 {
-    dtlsl__peers_mark(peers, session, DTLSL__FIRM);
     peers->n_half_open--;
+    DL_DELETE2(peers->marked[session->mark], session, mark_prev, mark_next);
+    session->mark = DTLSL__FIRM;
     DL_DELETE(session->prefix[0]->oldest, session);
     DL_DELETE2(session->prefix[1]->oldest, session, wide_prev, wide_next);
     for (int wide = 0; wide < 2; wide++) {
@@ -227,11 +229,8 @@ dtlsl__peers_mark(dtlsl__peers *peers, dtlsl__session *session, int32_t mark)
 {
     if (mark == session->mark)
         return;
-    if (session->mark != DTLSL__FIRM)
-        DL_DELETE2(peers->marked[session->mark], session, mark_prev,
-                   mark_next);
-    if (mark != DTLSL__FIRM)
-        DL_APPEND2(peers->marked[mark], session, mark_prev, mark_next);
+    DL_DELETE2(peers->marked[session->mark], session, mark_prev, mark_next);
+    DL_APPEND2(peers->marked[mark], session, mark_prev, mark_next);
     session->mark = mark;
 }
 
@@ -257,6 +256,12 @@ dtlsl__peers_victim(const dtlsl__peers *peers)
         return narrow;
     return peers->top[1] > peers->top[0] || wide->id < narrow->id ? wide
                                                                   : narrow;
+}
+
+dtlsl__session *
+dtlsl__peers_firmest(const dtlsl__peers *peers)
+{
+    return peers->marked[DTLSL__FIRM];
 }
 
 /* Deadlines */

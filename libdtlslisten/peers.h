@@ -90,7 +90,7 @@ typedef struct dtlsl__peers {
     dtlsl__session *by_path;
     dtlsl__session *by_id;
     dtlsl__session *warm;                 /* who worked last first */
-    dtlsl__session *marked[DTLSL__MARKS]; /* marked for longest first */
+    dtlsl__session *marked[DTLSL__MARKS]; /* marked so for longest first */
     dtlsl__prefix *prefixes;
     dtlsl__prefix **level[2]; /* by half-opens: narrow ones, and wide ones */
     uint32_t top[2];          /* highest level with a prefix, 0: none */
@@ -142,7 +142,7 @@ void dtlsl__peers_remove(dtlsl__peers *peers, dtlsl__session *session);
  * reason's counter (DTLSL__N_DROP_PREFIX), or 0. */
 int32_t dtlsl__peers_refuses(const dtlsl__peers *peers, const uint8_t peer[24],
                              const dtlsl__settings *settings, int replaces);
-/* How firm it stands now. */
+/* How firm it stands now, which is half-open. */
 void dtlsl__peers_mark(dtlsl__peers *peers, dtlsl__session *session,
                        int32_t mark);
 /* Whom to evict for a new handshake, in O(1): who was ALERTED first, who is
@@ -152,6 +152,8 @@ void dtlsl__peers_mark(dtlsl__peers *peers, dtlsl__session *session,
  * of all; one that had two before its last counts as if it had come then.
  * NULL: nobody. */
 dtlsl__session *dtlsl__peers_victim(const dtlsl__peers *peers);
+/* Who is half-open and FIRM for longest, wherever from, or NULL. */
+dtlsl__session *dtlsl__peers_firmest(const dtlsl__peers *peers);
 
 /* Deadlines: a heap. A time that moved later may stay in it; whoever finds it
  * due sets the true one. */

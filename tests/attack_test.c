@@ -7,6 +7,10 @@
 #include "test.h"
 #include "world.h"
 
+enum {
+    ANSWER_MS = 300 /* in which a half-open connection is not evicted */
+};
+
 /* Outcomes */
 
 static uint32_t
@@ -416,17 +420,26 @@ crowded_world(void)
     return w;
 }
 
+/* A newcomer, where room is made for it. */
+static void
+come_in(world *w, uint32_t host)
+{
+    dtlsl_path path = world_path(host, 4000);
+
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+}
+
 START_TEST(the_prefix_with_most_half_opens_makes_room)
 {
     world *w = crowded_world();
-    dtlsl_path path = world_path(30, 4000), want = world_path(16, 4000);
+    dtlsl_path want = world_path(16, 4000);
 
-    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    world_wait(w, ANSWER_MS);
+    come_in(w, 30);
     ck_assert_mem_eq(world_evicted(w, 1)->peer, want.peer, 24);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 8);
-    path = world_path(31, 4000);
     want = world_path(10, 4000);
-    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    come_in(w, 31);
     ck_assert_mem_eq(world_evicted(w, 2)->peer, want.peer, 24);
     world_check_sums(w);
     world_free(w);
@@ -462,10 +475,8 @@ crowd_with_part_of_a_hello(world *w)
     size_t len;
 
     ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
-    for (uint32_t host = 10; host < 16; host++) {
-        path = world_path(host, 4000);
-        ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
-    }
+    for (uint32_t host = 10; host < 16; host++)
+        come_in(w, host);
     c = world_client(w, &options);
     len = world_second_hello(w, c, hello);
     world_input(w, &w->path[0], hello, len);
@@ -496,12 +507,136 @@ START_TEST(a_hello_that_was_completed_is_as_firm_as_others)
 
     world_release(w, &w->path[0], held, n);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 8);
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 0);
+    world_wait(w, ANSWER_MS);
     ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
     ck_assert_mem_eq(world_evicted(w, 1)->peer, want.peer, 24);
     world_connect(w, c);
     world_free(w);
 }
 END_TEST
+
+/* Time to answer */
+
+START_TEST(who_answers_in_time_is_in_however_many_come)
+{
+    world *w = world_new("max-handshakes=8");
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM];
+    uint64_t came = 0;
+
+    world_accept(w, c, hello);
+    for (uint32_t host = 10; host < 17; host++)
+        come_in(w, host);
+    for (uint32_t ms = 1; ms < ANSWER_MS; ms++) {
+        world_wait(w, 1);
+        for (uint32_t i = 0; i < 10; i++, came++) {
+            dtlsl_path path = world_path(100 + 10 * ms + i, 4000);
+            ck_assert_uint_eq(world_half_open(w, &path, 1), 0);
+        }
+    }
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_MAX_HANDSHAKES), came);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_EVICTED), 0);
+    world_connect(w, c);
+    world_check_echo(w, c, "x");
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+START_TEST(who_has_not_answered_in_time_may_go)
+{
+    world *w = world_new("max-handshakes=8");
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM];
+    dtlsl_path path = world_path(30, 4000);
+
+    world_accept(w, c, hello);
+    for (uint32_t host = 10; host < 17; host++)
+        come_in(w, host);
+    world_wait(w, ANSWER_MS - 1);
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 0);
+    world_wait(w, 1);
+    ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+    ck_assert_mem_eq(world_evicted(w, 1)->peer, w->path[0].peer, 24);
+    world_drop_client(w, c);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+/* It need not ask for another cookie. */
+START_TEST(who_was_refused_may_come_again)
+{
+    world *w = crowded_world();
+    client *c = world_client(w, NULL);
+    uint8_t hello[HELLO_ROOM];
+    size_t len = world_second_hello(w, c, hello);
+    uint64_t allocated = world_counter(w, DTLSL__N_SSL_NEW);
+
+    world_input(w, &w->path[0], hello, len);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_MAX_HANDSHAKES), 1);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_SSL_NEW), allocated);
+    ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_FAILED), 0);
+    world_wait(w, ANSWER_MS);
+    world_input(w, &w->path[0], hello, len);
+    world_connect(w, c);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_REPLAYED), 0);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+/* Behind five newcomers somebody of the table begins anew. */
+START_TEST(who_is_refused_takes_nothing_of_the_ration)
+{
+    world *w = crowded_world();
+    dtlsl_path path[6];
+    uint8_t hello[6][HELLO_ROOM];
+    size_t len[6];
+
+    for (uint32_t i = 0; i < 6; i++) {
+        path[i] = world_path(i < 5 ? 20 + i : 10, 4000);
+        len[i] = world_forge(w, &path[i], 2, hello[i]);
+    }
+    world_begin(w);
+    for (int i = 0; i < 6; i++)
+        world_input_raw(w, &path[i], hello[i], len[i]);
+    world_flush(w);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_MAX_HANDSHAKES), 5);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_RATION), 0);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 9);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 8);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+/* Two of one address, each begun anew before its time is over, are the most
+ * crowded prefix for ever: room is made by those who have had their time. */
+START_TEST(a_crowd_that_stays_young_keeps_nobody_out)
+{
+    world *w = crowded_world();
+    uint8_t round = 2;
+
+    world_wait(w, ANSWER_MS);
+    for (uint32_t host = 30; host < 40; host++, round++) {
+        for (uint16_t port = 4000; port < 4002; port++) {
+            dtlsl_path path = world_path(16, port);
+            world_wait(w, ANSWER_MS / 2 - 1);
+            ck_assert_uint_eq(world_half_open(w, &path, round), 1);
+        }
+        come_in(w, host);
+        ck_assert_uint_eq(world_counter(w, DTLSL__N_EVICTED), host - 29);
+    }
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_MAX_HANDSHAKES), 0);
+    ck_assert_uint_eq(world_counter(w, DTLSL__N_HANDSHAKES), 8);
+    world_check_sums(w);
+    world_free(w);
+}
+END_TEST
+
+/* Limits of prefixes */
 
 START_TEST(a_prefix_has_its_share_of_half_opens_and_no_more)
 {
@@ -570,8 +705,8 @@ START_TEST(open_connections_are_never_evicted)
 
     world_connect(w, c);
     for (uint32_t host = 10; host < 30; host++) {
-        dtlsl_path path = world_path(host, 4000);
-        ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
+        come_in(w, host);
+        world_wait(w, ANSWER_MS);
     }
     ck_assert_uint_eq(world_count_events(w, DTLSL_EVENT_CLOSE), 0);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_EVICTED), 19);
@@ -609,10 +744,9 @@ START_TEST(a_crowd_spread_over_a_48_makes_room)
     }
     others = path_of_net(8, 100);
     ck_assert_uint_eq(world_half_open(w, &others, 30), 0); /* its share */
-    for (uint32_t i = 0; i < 8; i++) {
-        others = world_path(20 + i, 4000);
-        ck_assert_uint_eq(world_half_open(w, &others, (uint8_t)(40 + i)), 1);
-    }
+    world_wait(w, ANSWER_MS);
+    for (uint32_t i = 0; i < 8; i++)
+        come_in(w, 20 + i);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_EVICTED), 1);
     ck_assert_uint_eq(world_evicted(w, 1)->peer[1], 8);
     world_free(w);
@@ -789,6 +923,11 @@ main(void)
         who_sent_an_alert_is_evicted_first,
         an_incomplete_hello_is_evicted_before_whole_ones,
         a_hello_that_was_completed_is_as_firm_as_others,
+        who_answers_in_time_is_in_however_many_come,
+        who_has_not_answered_in_time_may_go,
+        who_was_refused_may_come_again,
+        who_is_refused_takes_nothing_of_the_ration,
+        a_crowd_that_stays_young_keeps_nobody_out,
         a_prefix_has_its_share_of_half_opens_and_no_more,
         a_prefix_of_ipv6_is_64_bits_and_48_a_wider_one,
         connections_per_prefix_count_when_it_is_crowded,

@@ -183,7 +183,8 @@ first_marked(int32_t mark)
     const live *first = NULL;
 
     for (size_t i = 0; i < model.n; i++)
-        if (model.live[i].session->mark == mark &&
+        if (!model.live[i].session->was_open &&
+            model.live[i].session->mark == mark &&
             (first == NULL || model.live[i].marked < first->marked))
             first = &model.live[i];
     return first;
@@ -216,6 +217,15 @@ check_victim(void)
 }
 
 static void
+check_firmest(void)
+{
+    const live *first = first_marked(DTLSL__FIRM);
+
+    ck_assert_ptr_eq(dtlsl__peers_firmest(&model.peers),
+                     first == NULL ? NULL : first->session);
+}
+
+static void
 end_live(size_t i)
 {
     dtlsl__peers_detach(&model.peers, model.live[i].session);
@@ -234,8 +244,11 @@ do_something(void)
     int32_t mark = (int32_t)below(DTLSL__MARKS);
     dtlsl_path path = random_path();
 
+    if (model.n % 4 != 0)
+        mark = DTLSL__FIRM; /* mostly, so that the crowds are seen, too */
     if (what < 4 && model.peers.n_half_open < HALF_OPENS &&
         model.n < LIVE_MAX) {
+        model.live[model.n].marked = model.step;
         model.live[model.n++].session =
             dtlsl__peers_add(&model.peers, &path, NULL, 0, 0);
     } else if (i == model.n) {
@@ -245,11 +258,9 @@ do_something(void)
     } else if (what == 6) {
         dtlsl__peers_opened(&model.peers, model.live[i].session);
     } else {
-        /* seldom, so that the crowds are looked at, too */
         if (mark != model.live[i].session->mark)
             model.live[i].marked = model.step;
-        dtlsl__peers_mark(&model.peers, model.live[i].session,
-                          model.n % 4 == 0 ? mark : DTLSL__FIRM);
+        dtlsl__peers_mark(&model.peers, model.live[i].session, mark);
     }
 }
 
@@ -263,6 +274,7 @@ START_TEST(a_victim_is_who_a_full_search_finds)
         for (; model.step < STEPS; model.step++) {
             do_something();
             check_victim();
+            check_firmest();
         }
         while (model.n > 0) {
             end_live(below((uint32_t)model.n));

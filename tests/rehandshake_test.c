@@ -247,6 +247,7 @@ START_TEST(an_evicted_new_handshake_leaves_the_old_one)
     b = world_client_at(w, NULL, &w->path[0]);
     world_accept(w, b, hello);
     world_drop_client(w, b);
+    world_wait(w, 300); /* its time to answer */
     ck_assert_uint_eq(world_half_open(w, &path, 1), 1);
     ck_assert_mem_eq(world_evicted(w, 1)->peer, w->path[0].peer, 24);
     world_check_echo(w, a, "x");
