@@ -15,7 +15,8 @@ enum {
     SIM_MESSAGES = 64, /* of a client; a set of them is 64 bits */
     SIM_OUTPUTS = 1024,
     SIM_HEARD = 64,
-    SIM_LEAST = 32, /* bytes of the application's shortest datagram */
+    SIM_ANSWER_MS = 300, /* in which a half-open one is not evicted */
+    SIM_LEAST = 32,      /* bytes of the application's shortest datagram */
     SIM_FIRST_PORT = 2000
 };
 
@@ -94,6 +95,7 @@ typedef struct sim_conn {
     uint64_t seen; /* a set of messages */
     int32_t closing, told_hello;
     int32_t in_parts; /* its hello came as a first fragment */
+    int32_t alerted;  /* perhaps: one came while it was half-open */
 } sim_conn;
 
 /* Whose a datagram in the engine's output is. */

@@ -304,7 +304,8 @@ on_failed(sim *s, uint64_t id, sim_conn *conn, const dtlsl_event *e)
     else if (e->status == DTLSL_CLOSE_REPLACED)
         ok = s->input != NULL && s->input->peer == conn->peer;
     else if (e->status == DTLSL_CLOSE_EVICTED)
-        ok = s->n_half >= s->plan.max_handshakes;
+        ok = s->n_half >= s->plan.max_handshakes &&
+             (age >= SIM_ANSWER_MS || conn->in_parts || conn->alerted);
     else if (e->status == DTLSL_CLOSE_STOPPED)
         ok = s->stopping;
     else if (e->status == DTLSL_CLOSE_TLS || e->status == DTLSL_CLOSE_ALERT)

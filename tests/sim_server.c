@@ -229,16 +229,43 @@ outcome(sim *s, const dtlsl__counters *before)
 
 /* Limits */
 
+/* May a newcomer have a place? */
+typedef enum room {
+    ROOM_NONE,
+    ROOM_MAYBE, /* if somebody is marked, which the server knows better */
+    ROOM_SURE
+} room;
+
 typedef struct fullness {
     int had_half, had_open;
+    room room;
     uint64_t half, all;
     uint32_t host_half, host_all;
 } fullness;
 
+/* There is, where not all places are taken or somebody had time to answer. */
+static room
+find_room(const sim *s)
+{
+    room found = s->n_half < s->plan.max_handshakes ? ROOM_SURE : ROOM_NONE;
+
+    for (uint32_t i = 0; i < s->n_peers && found != ROOM_SURE; i++) {
+        const sim_conn *conn = &s->conn[s->peer[i].half];
+        if (s->peer[i].half == 0)
+            continue;
+        if (conn->in_parts || conn->alerted)
+            found = ROOM_MAYBE;
+        else if (s->now.mono_ms >= conn->accepted + SIM_ANSWER_MS)
+            found = ROOM_SURE;
+    }
+    return found;
+}
+
 static fullness
 how_full(const sim *s, uint32_t peer)
 {
-    fullness f = {.half = s->n_half, .all = s->n_half + s->n_open};
+    fullness f = {
+        .room = find_room(s), .half = s->n_half, .all = s->n_half + s->n_open};
 
     if (peer == SIM_NOBODY)
         return f;
@@ -267,8 +294,10 @@ right_outcome(const sim *s, const fullness *f)
     if (f->all > s->plan.max_conns / 2 && !f->had_open &&
         s->plan.max_per_prefix != 0 && f->host_all >= s->plan.max_per_prefix)
         return DTLSL__N_DROP_PREFIX;
-    return s->batch_accepts < ACCEPTS ? DTLSL__N_ACCEPTED
-                                      : DTLSL__N_DROP_RATION;
+    if (s->batch_accepts >= ACCEPTS)
+        return DTLSL__N_DROP_RATION;
+    return f->room == ROOM_NONE ? DTLSL__N_DROP_MAX_HANDSHAKES
+                                : DTLSL__N_ACCEPTED;
 }
 
 static void
@@ -278,6 +307,9 @@ check_limits(sim *s, size_t out, const fullness *f)
 
     if (out == DTLSL__N_DROP_HELLO_REFUSED)
         out = DTLSL__N_ACCEPTED;
+    if (out == DTLSL__N_DROP_MAX_HANDSHAKES && f->room == ROOM_MAYBE &&
+        !f->had_half)
+        return;
     if (out != right)
         sim_fail(s, s->input->peer, "limits refuse whom they must and no more",
                  "%s where %s was due (%llu half-open, %llu sessions; of its "
@@ -404,6 +436,23 @@ check_outcome(sim *s, size_t out, const fullness *f, uint64_t n_conns)
                  dtlsl__counter_at(out)->name);
 }
 
+/* An alert at a half-open connection may have it evicted early. */
+static void
+note_alert(sim *s, const sim_event *e)
+{
+    uint64_t id = e->peer == SIM_NOBODY ? 0 : s->peer[e->peer].half;
+    dtlsl__record record;
+    size_t at = 0;
+    int32_t n;
+
+    while (id != 0 && at < e->len &&
+           (n = dtlsl__record_read(&record, e->data + at, e->len - at)) > 0) {
+        if (record.type == DTLSL__ALERT)
+            s->conn[id].alerted = 1;
+        at += (size_t)n;
+    }
+}
+
 /* Behind a full socket answers are lost, but never a retransmission. */
 static void
 note_full_socket(sim *s, const dtlsl__counters *before)
@@ -469,6 +518,7 @@ sim_server_input(sim *s, const sim_event *event)
              event);
     note_full_socket(s, &before);
     check_outcome(s, out, &f, n_conns);
+    note_alert(s, event);
     if (out != DTLSL__N_ACCEPTED && out != DTLSL__N_DROP_HELLO_REFUSED &&
         !f.had_half && !f.had_open && allocations != 0)
         sim_fail(s, event->peer, "nothing is allocated for strangers",
