@@ -10,7 +10,7 @@
 #include "record.h"
 
 enum {
-    WORLD_CLIENTS = 64,
+    WORLD_CLIENTS = 128,
     WORLD_EVENTS = 512,
     WORLD_IDS = 65536,
     WORLD_HELD = 32,
