@@ -106,9 +106,10 @@ dtlsl__session *dtlsl__engine_replaced(const dtlsl__engine *engine,
  * order: is there room for it and its prefix, which takes nothing of what
  * others may have; does the ration of the batch last; and who gets in has the
  * room made, by whoever is marked or has had ANSWER_MS: if nobody has, it is
- * refused, takes nothing of the ration, and may come again. What it replaces is its room, so that no share bounds how often
- * an address replaces its half-open ones: these have a ration of their own,
- * beside which newcomers have theirs. */
+ * refused, takes nothing of the ration, and may come again. What it replaces
+ * is its room, so that no share bounds how often an address replaces its
+ * half-open ones: these have a ration of their own, beside which newcomers
+ * have theirs. */
 int32_t dtlsl__engine_limit(dtlsl__engine *engine, const dtlsl_path *path);
 
 /* engine_time.c: sets its deadline; after OpenSSL ran for a half-open one asks
