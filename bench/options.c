@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT
- * What the load generators are told on their command lines. */
+ * What the programs are told on their command lines. */
 #include "options.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -62,15 +62,26 @@ read_common(common_options *o, int option, const char *text)
     return 1;
 }
 
+struct sockaddr_in
+read_address(const char *host, const char *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+
+    address.sin_port = htons((uint16_t)read_number(port, 0, UINT16_MAX));
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+        refuse(host, "not an IPv4 address");
+    return address;
+}
+
 void
 read_server(common_options *o, const char *host, const char *port)
 {
-    o->server.sin_family = AF_INET;
-    o->server.sin_port = htons((uint16_t)read_number(port, 1, UINT16_MAX));
-    if (inet_pton(AF_INET, host, &o->server.sin_addr) != 1 ||
-        ntohl(o->server.sin_addr.s_addr) >> 24 != 127)
+    o->server = read_address(host, port);
+    if (ntohl(o->server.sin_addr.s_addr) >> 24 != 127)
         refuse(host, "not an address in 127.0.0.0/8: the load never leaves "
                      "this machine");
+    if (o->server.sin_port == 0)
+        refuse(port, "no port that a server has");
 }
 
 void

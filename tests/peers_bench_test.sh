@@ -131,10 +131,10 @@ refuses()
     [ -x "$program" ] || return 0
     ran "$name-host" 2 ".*: localhost: not an IPv4 address" \
         "$program" localhost 0
-    ran "$name-port" 2 ".*: 65536: not a number in range" \
+    ran "$name-port" 2 ".*: 65536: not a number from 0 to 65535" \
         "$program" 127.0.0.1 65536
     ran "$name-group" 2 ".*: P-257: .*" "$program" -g P-257 127.0.0.1 0
-    ran "$name-no-key" 2 "certificate: give both -c and -k, or none of them" \
+    ran "$name-no-key" 2 "$name: certificate: give both -c and -k, or none of them" \
         "$program" -c "$dir/cert.pem" 127.0.0.1 0
     ran "$name-usage" 2 "usage: $name .*" "$program" 127.0.0.1
 }
@@ -248,7 +248,7 @@ done
 reflects reflector
 reflects reflector-64 -b 64
 reflects reflector-options -o
-reflects reflector-64-options -b 64 -o
+reflects reflector-64-options -b 64 -o -r 2097152
 reflects reflector-uv -l
 reflects reflector-uv-recvmmsg -L
 ran reflector-usage 2 "reflector: -l and -L: go with neither -o nor -b" \

@@ -9,14 +9,14 @@
  * SSL_write() of a message of SIZE bytes (64), 64 of them between two looks at
  * the clock. The clock is the thread's CPU time around the server's calls;
  * the client's are not in it. Prints one line of JSON. */
+#include "clock.h"
 #include "identity.h"
+#include "openssl_side.h"
+#include "options.h"
 #include "queue_bio.h"
 #include <getopt.h>
 #include <inttypes.h>
-#include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +25,7 @@
 
 enum {
     MTU = 1400,
-    MESSAGE_MAX = 1300, /* in a datagram of that MTU */
-    SECONDS_MAX = 3600
+    MESSAGE_MAX = 1300 /* in a datagram of that MTU */
 };
 
 typedef struct side {
@@ -39,59 +38,20 @@ static side server, client;
 static int is_echo;
 static const char *groups;
 static size_t size = 64;
-static double seconds = 1;
+static common_options common = {.cpu = -1, .seconds = 1};
 static uint64_t operations;
 static double server_s;
 
-static _Noreturn void
-refuse(const char *what, const char *why)
-{
-    fprintf(stderr, "bound: %s: %s\n", what, why);
-    exit(2);
-}
-
 static double
-read_clock(clockid_t id)
+cpu_seconds(void)
 {
     struct timespec ts;
 
-    clock_gettime(id, &ts);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
 /* ---- both sides ---- */
-
-static void
-use_identity(const identity *id)
-{
-    BIO *certificate = BIO_new_mem_buf(id->certificate, -1);
-    BIO *private = BIO_new_mem_buf(id->key, -1);
-    X509 *x = PEM_read_bio_X509(certificate, NULL, NULL, NULL);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(private, NULL, NULL, NULL);
-
-    if (SSL_CTX_use_certificate(server.ctx, x) != 1 ||
-        SSL_CTX_use_PrivateKey(server.ctx, key) != 1)
-        refuse("certificate", "OpenSSL cannot use it and its key");
-    X509_free(x);
-    EVP_PKEY_free(key);
-    BIO_free(certificate);
-    BIO_free(private);
-}
-
-static SSL_CTX *
-new_context(const SSL_METHOD *method)
-{
-    SSL_CTX *ctx = SSL_CTX_new(method);
-
-    if (ctx == NULL || !SSL_CTX_set_cipher_list(ctx, "ECDHE+AES128+AESGCM"))
-        refuse("OpenSSL", "no context");
-    SSL_CTX_set_min_proto_version(ctx, DTLS1_2_VERSION);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-    if (groups != NULL && !SSL_CTX_set1_groups_list(ctx, groups))
-        refuse(groups, "OpenSSL has not all these groups");
-    return ctx;
-}
 
 static void
 new_ssl(side *s, side *other)
@@ -119,7 +79,7 @@ shake(SSL *ssl)
 static int
 server_shakes(void)
 {
-    double start = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    double start = cpu_seconds();
     int done;
 
     if (server.ssl == NULL) {
@@ -127,30 +87,30 @@ server_shakes(void)
         SSL_set_accept_state(server.ssl);
     }
     done = shake(server.ssl);
-    server_s += read_clock(CLOCK_THREAD_CPUTIME_ID) - start;
+    server_s += cpu_seconds() - start;
     return done;
 }
 
 static void
 server_ends(void)
 {
-    double start = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    double start = cpu_seconds();
 
     SSL_free(server.ssl);
-    server_s += read_clock(CLOCK_THREAD_CPUTIME_ID) - start;
+    server_s += cpu_seconds() - start;
     server.ssl = NULL;
 }
 
 static void
 server_echoes(void)
 {
-    double start = read_clock(CLOCK_THREAD_CPUTIME_ID);
+    double start = cpu_seconds();
     char data[MESSAGE_MAX];
     int n;
 
     while ((n = SSL_read(server.ssl, data, sizeof(data))) > 0)
         SSL_write(server.ssl, data, n);
-    server_s += read_clock(CLOCK_THREAD_CPUTIME_ID) - start;
+    server_s += cpu_seconds() - start;
 }
 
 /* ---- operations ---- */
@@ -203,43 +163,21 @@ echo_batch(void)
 static double
 run(void (*once)(void))
 {
-    double start, now;
+    uint64_t start, now, length = (uint64_t)(common.seconds * 1e9);
 
     for (int i = 0; i < 10; i++)
         once(); /* caches and allocator are warm */
     operations = 0;
     server_s = 0;
-    start = read_clock(CLOCK_MONOTONIC);
+    start = now_ns();
     do {
         once();
-        now = read_clock(CLOCK_MONOTONIC);
-    } while (now - start < seconds);
-    return now - start;
+        now = now_ns();
+    } while (now - start < length);
+    return (double)(now - start) / 1e9;
 }
 
 /* ---- options ---- */
-
-static double
-read_number(const char *text, double min, double max)
-{
-    char *end;
-    double value = strtod(text, &end);
-
-    if (end == text || *end != '\0' || !(value >= min && value <= max))
-        refuse(text, "not a number in range");
-    return value;
-}
-
-static void
-pin(size_t cpu)
-{
-    cpu_set_t cpus;
-
-    CPU_ZERO(&cpus);
-    CPU_SET(cpu, &cpus);
-    if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
-        refuse("-C", "no such CPU");
-}
 
 static void
 read_options(int argc, char **argv, identity *id)
@@ -251,16 +189,12 @@ read_options(int argc, char **argv, identity *id)
         if (c == 'g')
             groups = optarg;
         else if (c == 's')
-            size = (size_t)read_number(optarg, 1, MESSAGE_MAX);
-        else if (c == 't')
-            seconds = read_number(optarg, 0, SECONDS_MAX);
-        else if (c == 'C')
-            pin((size_t)read_number(optarg, 0, CPU_SETSIZE - 1));
+            size = read_number(optarg, 1, MESSAGE_MAX);
         else if (c == 'c')
             certificate = optarg;
         else if (c == 'k')
             key = optarg;
-        else
+        else if (!read_common(&common, c, optarg))
             exit(2);
     }
     is_echo = argc - optind == 1 && strcmp(argv[optind], "echo") == 0;
@@ -278,9 +212,10 @@ main(int argc, char **argv)
     double elapsed;
 
     read_options(argc, argv, &id);
-    server.ctx = new_context(DTLS_server_method());
-    client.ctx = new_context(DTLS_client_method());
-    use_identity(&id);
+    apply_common(&common);
+    server.ctx = openssl_context(DTLS_server_method(), groups);
+    client.ctx = openssl_context(DTLS_client_method(), groups);
+    openssl_use_identity(server.ctx, &id);
     if (is_echo)
         connect_both();
     elapsed = run(is_echo ? echo_batch : handshake);

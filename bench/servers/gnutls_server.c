@@ -7,6 +7,7 @@
  *     bench/gnutls_server [OPTION]... HOST PORT
  *
  * As the example does, it answers whatever brings no good cookie. */
+#include "options.h"
 #include "serve.h"
 #include <errno.h>
 #include <gnutls/dtls.h>
@@ -97,7 +98,7 @@ new_session(int fd, gnutls_dtls_prestate_st *prestate)
     if (s == NULL ||
         gnutls_init(&s->tls, GNUTLS_SERVER | GNUTLS_DATAGRAM |
                                  GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS) < 0)
-        serve_refuse("GnuTLS", "out of memory");
+        refuse("GnuTLS", "out of memory");
     s->fd = fd;
     gnutls_priority_set(s->tls, priority);
     gnutls_credentials_set(s->tls, GNUTLS_CRD_CERTIFICATE, credentials);
@@ -266,7 +267,7 @@ make_priority(const char *groups)
     if (groups != NULL)
         serve_each_group(groups, add_group);
     if (gnutls_priority_init(&priority, priority_text, NULL) < 0)
-        serve_refuse(priority_text, "GnuTLS does not take this");
+        refuse(priority_text, "GnuTLS does not take this");
 }
 
 static void
@@ -279,7 +280,7 @@ use_identity(const identity *id)
     if (gnutls_certificate_allocate_credentials(&credentials) < 0 ||
         gnutls_certificate_set_x509_key_mem(credentials, &certificate, &key,
                                             GNUTLS_X509_FMT_PEM) < 0)
-        serve_refuse("GnuTLS", "cannot use the certificate and its key");
+        refuse("GnuTLS", "cannot use the certificate and its key");
 }
 
 static int

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A server's certificate and its key. */
 #include "identity.h"
+#include "options.h"
 #include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -13,13 +14,6 @@ enum {
     FILE_MAX = 1 << 20,
     LIFETIME_S = 30 * 24 * 60 * 60
 };
-
-static _Noreturn void
-refuse(const char *what, const char *why)
-{
-    fprintf(stderr, "%s: %s\n", what, why);
-    exit(2);
-}
 
 static char *
 read_file(const char *path)

@@ -8,6 +8,7 @@
  *
  * What other clients had sent stays in the socket that was connected: they
  * send it again. */
+#include "options.h"
 #include "serve.h"
 #include <mbedtls/ctr_drbg.h>
 #include <mbedtls/entropy.h>
@@ -54,11 +55,11 @@ new_session(void)
     session *s = calloc(1, sizeof(*s));
 
     if (s == NULL)
-        serve_refuse("Mbed TLS", "out of memory");
+        refuse("Mbed TLS", "out of memory");
     mbedtls_ssl_init(&s->ssl);
     mbedtls_net_init(&s->socket);
     if (mbedtls_ssl_setup(&s->ssl, &config) != 0)
-        serve_refuse("Mbed TLS", "out of memory");
+        refuse("Mbed TLS", "out of memory");
     mbedtls_ssl_set_timer_cb(&s->ssl, &s->timer, mbedtls_timing_set_delay,
                              mbedtls_timing_get_delay);
     mbedtls_ssl_set_mtu(&s->ssl, (uint16_t)mtu);
@@ -146,7 +147,7 @@ accept_one(void)
         mbedtls_net_accept(&listener, &spare->socket, id, sizeof(id), &len);
 
     if (result != 0 && listener.fd < 0)
-        serve_refuse("Mbed TLS", "no socket to listen on");
+        refuse("Mbed TLS", "no socket to listen on");
     if (result != 0)
         return 0;
     mbedtls_net_set_nonblock(&listener);
@@ -185,7 +186,7 @@ use_identity(const identity *id)
     len = strlen(id->certificate) + 1;
     if (result != 0 || mbedtls_x509_crt_parse(&certificate, text, len) != 0 ||
         mbedtls_ssl_conf_own_cert(&config, &certificate, &key) != 0)
-        serve_refuse("Mbed TLS", "cannot use the certificate and its key");
+        refuse("Mbed TLS", "cannot use the certificate and its key");
 }
 
 #if MBEDTLS_VERSION_NUMBER < 0x03000000
@@ -255,7 +256,7 @@ configure(const serve_settings *settings)
                                     MBEDTLS_SSL_PRESET_DEFAULT) != 0 ||
         mbedtls_ssl_cookie_setup(&cookies, mbedtls_ctr_drbg_random, &drbg) !=
             0)
-        serve_refuse("Mbed TLS", "cannot be set up");
+        refuse("Mbed TLS", "cannot be set up");
 #if MBEDTLS_VERSION_NUMBER < 0x03000000 /* later ones have nothing older */
     mbedtls_ssl_conf_min_version(&config, MBEDTLS_SSL_MAJOR_VERSION_3,
                                  MBEDTLS_SSL_MINOR_VERSION_3);

@@ -13,9 +13,11 @@
  * on as long as there are hellos to refuse. With KEEP_LISTENER (the second
  * program) the listening SSL stays, and a new one gets the client: the hello
  * goes through DTLSv1_listen() there once more, as nothing else starts it. */
+#include "openssl_side.h"
+#include "options.h"
+#include "serve.h"
 #include "tap_bio.h"
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
@@ -52,7 +54,7 @@ option(int c, const char *value)
     if (c == 'D')
         reads = strtoul(value, &end, 10);
     if (reads == 0 || (end != NULL && *end != '\0'))
-        serve_refuse("-D", "takes a number of datagrams");
+        refuse("-D", "takes a number of datagrams");
 }
 
 /* ---- cookies ---- */
@@ -131,7 +133,7 @@ prepare_hmac(void)
     EVP_MAC_free(mac);
     if (RAND_bytes(secret, sizeof(secret)) != 1 ||
         !EVP_MAC_init(hmac, secret, sizeof(secret), params))
-        serve_refuse("OpenSSL", "no HMAC");
+        refuse("OpenSSL", "no HMAC");
 }
 
 /* ---- sessions ---- */
@@ -144,7 +146,7 @@ new_ssl(int fd)
     BIO *bio = BIO_new_dgram(fd, BIO_NOCLOSE);
 
     if (ssl == NULL || bio == NULL)
-        serve_refuse("OpenSSL", "out of memory");
+        refuse("OpenSSL", "out of memory");
     SSL_set_bio(ssl, bio, bio);
     SSL_set_mtu(ssl, mtu);
     return ssl;
@@ -307,43 +309,18 @@ listen_once(int fd)
     }
 }
 
-/* ---- the context ---- */
-
-static void
-use_identity(const identity *id)
-{
-    BIO *certificate = BIO_new_mem_buf(id->certificate, -1);
-    BIO *private = BIO_new_mem_buf(id->key, -1);
-    X509 *x = PEM_read_bio_X509(certificate, NULL, NULL, NULL);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(private, NULL, NULL, NULL);
-
-    if (SSL_CTX_use_certificate(ctx, x) != 1 ||
-        SSL_CTX_use_PrivateKey(ctx, key) != 1)
-        serve_refuse("OpenSSL", "cannot use the certificate and its key");
-    X509_free(x);
-    EVP_PKEY_free(key);
-    BIO_free(certificate);
-    BIO_free(private);
-}
+/* ---- the start ---- */
 
 static int
 start(const serve_settings *settings)
 {
-    ctx = SSL_CTX_new(DTLS_server_method());
+    ctx = openssl_context(DTLS_server_method(), settings->groups);
     client = BIO_ADDR_new();
-    if (ctx == NULL || client == NULL)
-        serve_refuse("OpenSSL", "out of memory");
-    SSL_CTX_set_min_proto_version(ctx, DTLS1_2_VERSION);
-    SSL_CTX_set_options(ctx, SSL_OP_NO_QUERY_MTU | SSL_OP_NO_TICKET);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    if (client == NULL)
+        refuse("OpenSSL", "out of memory");
     SSL_CTX_set_cookie_generate_cb(ctx, generate_cookie);
     SSL_CTX_set_cookie_verify_cb(ctx, verify_cookie);
-    if (!SSL_CTX_set_cipher_list(ctx, "ECDHE+AES128+AESGCM"))
-        serve_refuse("OpenSSL", "no AES128-GCM");
-    if (settings->groups != NULL &&
-        !SSL_CTX_set1_groups_list(ctx, settings->groups))
-        serve_refuse(settings->groups, "OpenSSL has not all these groups");
-    use_identity(&settings->identity);
+    openssl_use_identity(ctx, &settings->identity);
     prepare_hmac();
     mtu = settings->mtu;
     listening_fd = serve_socket(NULL);

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT
  * The floor: answers each datagram without looking at it.
  *
- *     bench/reflector [-b BATCH] [-a ANSWER_BYTES] [-o] [-l | -L] HOST PORT
+ *     bench/reflector [-b BATCH] [-a ANSWER_BYTES] [-r BYTES] [-o] [-l | -L]
+ *                     HOST PORT
  *
  * -b 1 (the default) is recvfrom() and sendto(), more is recvmmsg() and
  * sendmmsg() of so many datagrams at most. The answer has 60 bytes, as a
- * HelloVerifyRequest; -a 0 sends the datagram back as it came. -o sets the
- * socket options that libdtlslisten sets, IP_PKTINFO and SO_RXQ_OVFL, reads
- * what they tell and answers from the address that was asked. -l is a plain
- * program on libuv, -L one with its UV_UDP_RECVMMSG. Ends at SIGTERM. */
+ * HelloVerifyRequest; -a 0 sends the datagram back as it came. -r is the
+ * receive buffer (SO_RCVBUF). -o sets the socket option that libdtlslisten
+ * sets when it listens on all addresses, IP_PKTINFO, reads what it tells and
+ * answers from the address that was asked. -l is a plain program on libuv, -L
+ * one with its UV_UDP_RECVMMSG. Ends at SIGTERM. */
 #include "reflector.h"
-#include <arpa/inet.h>
+#include "listening.h"
+#include "options.h"
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <netinet/in.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,45 +43,28 @@ typedef struct slot {
 static unsigned batch = 1;
 static size_t answer_len = 60;
 static int has_options;
-static int libuv; /* 'l' or 'L' */
-static struct sockaddr_in address = {.sin_family = AF_INET};
+static int recv_buffer; /* 0: the system's default */
+static int libuv;       /* 'l' or 'L' */
+static struct sockaddr_in address;
 static int fd;
 static char answer[ANSWER_MAX];
 static slot slots[BATCH_MAX];
 static struct mmsghdr in[BATCH_MAX], out[BATCH_MAX];
-static uint32_t overflow; /* SO_RXQ_OVFL's last word */
-static volatile sig_atomic_t stopped;
-
-static _Noreturn void
-refuse(const char *what, const char *why)
-{
-    fprintf(stderr, "reflector: %s: %s\n", what, why);
-    exit(2);
-}
 
 /* ---- options ---- */
-
-static long
-read_number(const char *text, long min, long max)
-{
-    char *end;
-    long value = strtol(text, &end, 10);
-
-    if (end == text || *end != '\0' || value < min || value > max)
-        refuse(text, "not a number in range");
-    return value;
-}
 
 static void
 read_options(int argc, char **argv)
 {
     int c;
 
-    while ((c = getopt(argc, argv, "b:a:olL")) != -1) {
+    while ((c = getopt(argc, argv, "b:a:r:olL")) != -1) {
         if (c == 'b')
             batch = (unsigned)read_number(optarg, 1, BATCH_MAX);
         else if (c == 'a')
-            answer_len = (size_t)read_number(optarg, 0, DATAGRAM);
+            answer_len = read_number(optarg, 0, DATAGRAM);
+        else if (c == 'r')
+            recv_buffer = (int)read_number(optarg, 1, INT_MAX / 2);
         else if (c == 'o')
             has_options = 1;
         else if (c == 'l' || c == 'L')
@@ -87,34 +73,26 @@ read_options(int argc, char **argv)
             exit(2);
     }
     if (argc - optind != 2)
-        refuse("usage", "reflector [-b BATCH] [-a ANSWER_BYTES] [-o] "
-                        "[-l | -L] HOST PORT");
+        refuse("usage", "reflector [-b BATCH] [-a ANSWER_BYTES] [-r BYTES] "
+                        "[-o] [-l | -L] HOST PORT");
     if (libuv && (has_options || batch > 1))
         refuse("-l and -L", "go with neither -o nor -b");
-    if (inet_pton(AF_INET, argv[optind], &address.sin_addr) != 1)
-        refuse(argv[optind], "not an IPv4 address");
-    address.sin_port =
-        htons((uint16_t)read_number(argv[optind + 1], 0, UINT16_MAX));
+    address = read_address(argv[optind], argv[optind + 1]);
 }
 
 static void
 open_socket(void)
 {
-    socklen_t len = sizeof(address);
-    char text[INET_ADDRSTRLEN];
     int on = 1;
 
     fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-    if (fd < 0 || bind(fd, (const void *)&address, sizeof(address)) < 0 ||
-        getsockname(fd, (void *)&address, &len) < 0)
+    if (fd < 0 || bind(fd, (const void *)&address, sizeof(address)) < 0)
         refuse("socket", strerror(errno));
     if (has_options &&
-        (setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0 ||
-         setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on)) < 0))
-        refuse("socket options", strerror(errno));
-    inet_ntop(AF_INET, &address.sin_addr, text, sizeof(text));
-    printf("listening %s:%u\n", text, ntohs(address.sin_port));
-    fflush(stdout);
+        setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof(on)) < 0)
+        refuse("IP_PKTINFO", strerror(errno));
+    listening_set_buffer(fd, recv_buffer);
+    listening_say(fd);
 }
 
 /* ---- what the options tell ---- */
@@ -139,12 +117,9 @@ read_control(struct msghdr *asked, struct msghdr *reply)
     struct in_pktinfo info = {0};
     struct cmsghdr *c;
 
-    for (c = CMSG_FIRSTHDR(asked); c != NULL; c = CMSG_NXTHDR(asked, c)) {
+    for (c = CMSG_FIRSTHDR(asked); c != NULL; c = CMSG_NXTHDR(asked, c))
         if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO)
             memcpy(&info, CMSG_DATA(c), sizeof(info));
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL)
-            memcpy(&overflow, CMSG_DATA(c), sizeof(overflow));
-    }
     set_source(reply, info.ipi_addr);
 }
 
@@ -264,13 +239,6 @@ reflect(void)
 /* ---- the loop ---- */
 
 static void
-on_term(int signum)
-{
-    (void)signum;
-    stopped = 1;
-}
-
-static void
 run(const sigset_t *while_waiting)
 {
     struct epoll_event event = {.events = EPOLLIN};
@@ -287,21 +255,17 @@ run(const sigset_t *while_waiting)
 int
 main(int argc, char **argv)
 {
-    struct sigaction action = {.sa_handler = on_term};
-    sigset_t term, before;
+    sigset_t while_waiting;
 
     read_options(argc, argv);
-    sigemptyset(&term);
-    sigaddset(&term, SIGTERM);
-    sigprocmask(SIG_BLOCK, &term, &before);
-    sigaction(SIGTERM, &action, NULL);
+    while_waiting = listening_catch_signals();
     open_socket();
     prepare();
     if (libuv) {
-        reflect_uv(fd, libuv == 'L', answer, answer_len);
+        reflect_uv(fd, libuv == 'L', answer, answer_len, &while_waiting);
         return 0;
     }
-    run(&before);
+    run(&while_waiting);
     close(fd);
     return 0;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT
  * A plain reflector on libuv: uv_udp_recv_start() and uv_udp_try_send(). */
 #include "reflector.h"
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include "options.h"
+#include <stdint.h>
 #include <uv.h>
 
 enum {
@@ -12,7 +11,7 @@ enum {
 };
 
 static uv_udp_t udp;
-static uv_signal_t on_term;
+static uv_signal_t on_signals[2];
 static char buffer[DATAGRAM * SLOTS];
 static size_t buffer_len;
 static const char *answer;
@@ -21,10 +20,8 @@ static size_t answer_len;
 static void
 check(int result, const char *what)
 {
-    if (result >= 0)
-        return;
-    fprintf(stderr, "reflector: %s: %s\n", what, uv_strerror(result));
-    exit(2);
+    if (result < 0)
+        refuse(what, uv_strerror(result));
 }
 
 static void
@@ -54,15 +51,21 @@ static void
 end(uv_signal_t *handle, int signum)
 {
     (void)signum;
-    uv_close((uv_handle_t *)handle, NULL);
-    uv_close((uv_handle_t *)&udp, NULL);
+    uv_stop(handle->loop);
+}
+
+static void
+close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    uv_close(handle, NULL);
 }
 
 void
-reflect_uv(int fd, int recvmmsg, const char *text, size_t len)
+reflect_uv(int fd, int recvmmsg, const char *text, size_t len,
+           const sigset_t *while_waiting)
 {
     uv_loop_t *loop = uv_default_loop();
-    sigset_t term;
 
     answer = text;
     answer_len = len;
@@ -70,12 +73,15 @@ reflect_uv(int fd, int recvmmsg, const char *text, size_t len)
     check(uv_udp_init_ex(loop, &udp, recvmmsg ? UV_UDP_RECVMMSG : 0u),
           "uv_udp_init_ex");
     check(uv_udp_open(&udp, fd), "uv_udp_open");
-    check(uv_signal_init(loop, &on_term), "uv_signal_init");
-    check(uv_signal_start(&on_term, end, SIGTERM), "uv_signal_start");
-    sigemptyset(&term);
-    sigaddset(&term, SIGTERM);
-    pthread_sigmask(SIG_UNBLOCK, &term, NULL); /* it was held back until now */
+    for (int i = 0; i < 2; i++) {
+        check(uv_signal_init(loop, &on_signals[i]), "uv_signal_init");
+        check(uv_signal_start(&on_signals[i], end, i ? SIGINT : SIGTERM),
+              "uv_signal_start");
+    }
+    sigprocmask(SIG_SETMASK, while_waiting, NULL);
     check(uv_udp_recv_start(&udp, give_buffer, reflect), "uv_udp_recv_start");
+    uv_run(loop, UV_RUN_DEFAULT);
+    uv_walk(loop, close_handle, NULL);
     uv_run(loop, UV_RUN_DEFAULT);
     uv_loop_close(loop);
 }

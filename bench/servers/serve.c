@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT
  * What the DTLS servers that we measure against have in common. */
 #include "serve.h"
-#include <arpa/inet.h>
+#include "clock.h"
+#include "listening.h"
+#include "options.h"
 #include <errno.h>
-#include <signal.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,59 +29,26 @@ enum {
 static const server *self;
 static serve_settings settings = {.mtu = MTU_DEFAULT};
 static int epoll_fd, listening;
-static peer **peers; /* by descriptor */
+static int recv_buffer; /* of the listening socket, 0: the default */
+static peer **peers;    /* by descriptor */
 static size_t n_peers;
 /* All are looked after at equal intervals: the first is always due first. */
 static peer *half_open;
-static volatile sig_atomic_t stopped;
-
-_Noreturn void
-serve_refuse(const char *what, const char *why)
-{
-    fprintf(stderr, "%s: %s: %s\n", self->name, what, why);
-    exit(2);
-}
 
 uint64_t
 serve_now_ms(void)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+    return now_ns() / NS_PER_MS;
 }
 
 /* ---- options ---- */
-
-static long
-read_number(const char *text, long min, long max)
-{
-    char *end;
-    long value = strtol(text, &end, 10);
-
-    if (end == text || *end != '\0' || value < min || value > max)
-        serve_refuse(text, "not a number in range");
-    return value;
-}
-
-static void
-read_address(const char *host, const char *port)
-{
-    settings.host = host;
-    settings.port = port;
-    settings.address.sin_family = AF_INET;
-    settings.address.sin_port =
-        htons((uint16_t)read_number(port, 0, UINT16_MAX));
-    if (inet_pton(AF_INET, host, &settings.address.sin_addr) != 1)
-        serve_refuse(host, "not an IPv4 address");
-}
 
 static _Noreturn void
 refuse_usage(void)
 {
     fprintf(stderr,
-            "usage: %s [-c CERT.pem -k KEY.pem] [-g GROUPS] [-m MTU]%s "
-            "HOST PORT\n",
+            "usage: %s [-c CERT.pem -k KEY.pem] [-g GROUPS] [-m MTU] "
+            "[-r BYTES]%s HOST PORT\n",
             self->name, self->usage);
     exit(2);
 }
@@ -91,7 +60,7 @@ read_options(int argc, char **argv)
     char known[64];
     int c;
 
-    snprintf(known, sizeof(known), "c:k:g:m:%s", self->options);
+    snprintf(known, sizeof(known), "c:k:g:m:r:%s", self->options);
     while ((c = getopt(argc, argv, known)) != -1) {
         if (c == 'c')
             certificate = optarg;
@@ -101,6 +70,8 @@ read_options(int argc, char **argv)
             settings.groups = optarg;
         else if (c == 'm')
             settings.mtu = (int)read_number(optarg, MTU_MIN, MTU_MAX);
+        else if (c == 'r')
+            recv_buffer = (int)read_number(optarg, 1, INT_MAX / 2);
         else if (c == '?')
             refuse_usage();
         else
@@ -108,7 +79,9 @@ read_options(int argc, char **argv)
     }
     if (argc - optind != 2)
         refuse_usage();
-    read_address(argv[optind], argv[optind + 1]);
+    settings.host = argv[optind];
+    settings.port = argv[optind + 1];
+    settings.address = read_address(settings.host, settings.port);
     identity_get(&settings.identity, certificate, key);
 }
 
@@ -121,11 +94,11 @@ serve_each_group(const char *groups, int (*take)(const char *name))
         size_t len = strcspn(groups, ":");
 
         if (len == 0 || len >= sizeof(name))
-            serve_refuse(groups, "no list of groups, as in X25519:P-256");
+            refuse(groups, "no list of groups, as in X25519:P-256");
         memcpy(name, groups, len);
         name[len] = '\0';
         if (!take(name))
-            serve_refuse(name, "the library has no such group");
+            refuse(name, "the library has no such group");
         groups += len + (groups[len] == ':');
     }
 }
@@ -139,7 +112,7 @@ watch(int fd)
 
     /* One that listened may have become a peer's. */
     if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 && errno != EEXIST)
-        serve_refuse("epoll", strerror(errno));
+        refuse("epoll", strerror(errno));
 }
 
 int
@@ -163,7 +136,18 @@ void
 serve_listen_on(int fd)
 {
     listening = fd;
+    listening_set_buffer(fd, recv_buffer);
     watch(fd);
+}
+
+/* The port may be one that the system has picked. */
+static void
+remember_address(void)
+{
+    socklen_t len = sizeof(settings.address);
+
+    if (getsockname(listening, (void *)&settings.address, &len) < 0)
+        refuse("getsockname", strerror(errno));
 }
 
 /* A socket for each peer. */
@@ -176,19 +160,6 @@ raise_limit(void)
         return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-static void
-say_where(void)
-{
-    socklen_t len = sizeof(settings.address);
-    char text[INET_ADDRSTRLEN];
-
-    if (getsockname(listening, (void *)&settings.address, &len) < 0)
-        serve_refuse("getsockname", strerror(errno));
-    inet_ntop(AF_INET, &settings.address.sin_addr, text, sizeof(text));
-    printf("listening %s:%u\n", text, ntohs(settings.address.sin_port));
-    fflush(stdout);
 }
 
 /* ---- peers ---- */
@@ -204,7 +175,7 @@ make_room(size_t fd)
         n *= 2;
     peers = realloc(peers, n * sizeof(*peers));
     if (peers == NULL)
-        serve_refuse("peers", "out of memory");
+        refuse("peers", "out of memory");
     memset(peers + n_peers, 0, (n - n_peers) * sizeof(*peers));
     n_peers = n;
 }
@@ -215,7 +186,7 @@ serve_add(int fd, void *session)
     peer *p = calloc(1, sizeof(*p));
 
     if (p == NULL)
-        serve_refuse("peers", "out of memory");
+        refuse("peers", "out of memory");
     p->fd = fd;
     p->session = session;
     p->began_ms = serve_now_ms();
@@ -273,29 +244,6 @@ look_after_half_open(void)
 /* ---- the loop ---- */
 
 static void
-on_signal(int signum)
-{
-    (void)signum;
-    stopped = 1;
-}
-
-/* They come while it waits, and only then: none is missed. */
-static sigset_t
-catch_signals(void)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-    sigset_t ours, before;
-
-    sigemptyset(&ours);
-    sigaddset(&ours, SIGTERM);
-    sigaddset(&ours, SIGINT);
-    sigprocmask(SIG_BLOCK, &ours, &before);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-    return before;
-}
-
-static void
 handle(int fd)
 {
     if (fd == listening)
@@ -324,17 +272,19 @@ int
 serve(int argc, char **argv, const server *what)
 {
     sigset_t while_waiting;
+    int first;
 
     self = what;
     read_options(argc, argv);
     raise_limit();
-    while_waiting = catch_signals();
+    while_waiting = listening_catch_signals();
     epoll_fd = epoll_create1(0);
-    listening = self->start(&settings);
-    if (epoll_fd < 0 || listening < 0)
-        serve_refuse("socket", strerror(errno));
-    watch(listening);
-    say_where();
+    first = self->start(&settings);
+    if (epoll_fd < 0 || first < 0)
+        refuse("socket", strerror(errno));
+    serve_listen_on(first);
+    remember_address();
+    listening_say(listening);
     run(&while_waiting);
     for (size_t i = 0; i < n_peers; i++)
         if (peers[i] != NULL)

@@ -3,9 +3,10 @@
  * their library: options, sockets, waiting (epoll), and the peers. A server
  * fills in a table of functions; serve() is the rest of its main().
  *
- *     NAME [-c CERT.pem -k KEY.pem] [-g GROUPS] [-m MTU] HOST PORT
+ *     NAME [-c CERT.pem -k KEY.pem] [-g GROUPS] [-m MTU] [-r BYTES] HOST PORT
  *
- * HOST is an IPv4 address; PORT 0 picks one. The server echoes application
+ * -r is the receive buffer (SO_RCVBUF) of the socket that listens, without it
+ * the system's default. HOST is an IPv4 address; PORT 0 picks one. The server echoes application
  * data, one thread, and ends at SIGTERM or SIGINT with status 0. */
 #ifndef DTLSL_BENCH_SERVE_H
 #define DTLSL_BENCH_SERVE_H
@@ -75,7 +76,5 @@ void serve_call(peer *p, int (*fn)(peer *p));
 uint64_t serve_now_ms(void);
 /* Calls take() for each of the groups; ends the program if it refuses one. */
 void serve_each_group(const char *groups, int (*take)(const char *name));
-/* Ends the program with status 2. */
-_Noreturn void serve_refuse(const char *what, const char *why);
 
 #endif

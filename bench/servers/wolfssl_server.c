@@ -13,6 +13,7 @@
 #include <wolfssl/error-ssl.h>
 #include <wolfssl/openssl/ec.h>
 #include <wolfssl/wolfcrypt/random.h>
+#include "options.h"
 #include "serve.h"
 #include <stdlib.h>
 #include <string.h>
@@ -116,7 +117,7 @@ on_good_hello(WOLFSSL *ssl, void *arg)
         return NO_SOCKET;
     s = calloc(1, sizeof(*s));
     if (s == NULL || wolfSSL_set_dtls_fd_connected(ssl, fd) != WOLFSSL_SUCCESS)
-        serve_refuse("wolfSSL", "out of memory");
+        refuse("wolfSSL", "out of memory");
     s->ssl = ssl;
     s->heard_ms = serve_now_ms();
     accepted = serve_add(fd, s);
@@ -130,12 +131,12 @@ new_pending(void)
     WOLFSSL *ssl = wolfSSL_new(ctx);
 
     if (ssl == NULL)
-        serve_refuse("wolfSSL", "out of memory");
+        refuse("wolfSSL", "out of memory");
     wolfSSL_dtls_set_using_nonblock(ssl, 1);
     if (wolfDTLS_SetChGoodCb(ssl, on_good_hello, NULL) != WOLFSSL_SUCCESS ||
         wolfSSL_DTLS_SetCookieSecret(ssl, secret, sizeof(secret)) != 0 ||
         wolfSSL_set_fd(ssl, listening_fd) != WOLFSSL_SUCCESS)
-        serve_refuse("wolfSSL", "cannot listen");
+        refuse("wolfSSL", "cannot listen");
     return ssl;
 }
 
@@ -172,7 +173,7 @@ use_identity(const identity *id)
         wolfSSL_CTX_use_PrivateKey_buffer(ctx, key, (long)strlen(id->key),
                                           WOLFSSL_FILETYPE_PEM) !=
             WOLFSSL_SUCCESS)
-        serve_refuse("wolfSSL", "cannot use the certificate and its key");
+        refuse("wolfSSL", "cannot use the certificate and its key");
 }
 
 /* The only way to a group that a server of DTLS 1.2 heeds: a temporary key, of
@@ -215,7 +216,7 @@ make_secret(void)
 
     if (wc_InitRng(&rng) != 0 ||
         wc_RNG_GenerateBlock(&rng, secret, sizeof(secret)) != 0)
-        serve_refuse("wolfSSL", "no random numbers");
+        refuse("wolfSSL", "no random numbers");
     wc_FreeRng(&rng);
 }
 
@@ -228,7 +229,7 @@ start(const serve_settings *settings)
         wolfSSL_CTX_set_cipher_list(ctx, "ECDHE-ECDSA-AES128-GCM-SHA256:"
                                          "ECDHE-RSA-AES128-GCM-SHA256") !=
             WOLFSSL_SUCCESS)
-        serve_refuse("wolfSSL", "no context");
+        refuse("wolfSSL", "no context");
     wolfSSL_CTX_set_verify(ctx, WOLFSSL_VERIFY_NONE, NULL);
     wolfSSL_CTX_set_session_cache_mode(ctx, WOLFSSL_SESS_CACHE_OFF);
     wolfSSL_CTX_NoTicketTLSv12(ctx);
