@@ -3,7 +3,7 @@
  *
  *     make bench-programs
  *     bench/flood -k KIND [-r PER_SECOND] [-a ADDRESSES] [-P PORTS] [-s SIZE]
- *                 [-G] [-v LIST] [-t SECONDS] [-p PID] [-C CPU] [-n NICE]
+ *                 [-G] [-v LIST] [-t SECONDS] [-p PID] [-C CPU] [-N NICE]
  *                 HOST PORT
  *
  * -k hello     ClientHellos without a cookie, each with a random of its own
@@ -18,7 +18,9 @@
  * -r           datagrams per second (verified: exchanges), 0 is as fast as
  *              possible
  * -a, -P       so many addresses from 127.64.0.0 on, and ports of each
- * -s           bytes of a datagram; the default is the shortest hello, or 101
+ * -s           bytes of a datagram; the default is the shortest hello, or 101.
+ *              Hellos have 205, or from 209 on, as what makes one longer is a
+ *              padding extension, whose header takes 4
  * -G           UDP GSO: up to 64 datagrams of one address in a call
  *
  * What comes back is read, checked and counted. The line that it prints is
@@ -476,7 +478,7 @@ read_option(flood *f, int option)
         f->gso = 1;
     else if (option == 'v')
         read_spoofed(f, optarg);
-    else if (!read_common(&f->common, option == 'n' ? 'N' : option, optarg))
+    else if (!read_common(&f->common, option, optarg))
         exit(2);
 }
 
@@ -504,7 +506,7 @@ read_options(flood *f, int argc, char **argv)
 {
     int option;
 
-    while ((option = getopt(argc, argv, "k:r:a:P:s:Gv:t:p:C:n:N:")) != -1)
+    while ((option = getopt(argc, argv, "k:r:a:P:s:Gv:t:p:C:N:")) != -1)
         read_option(f, option);
     if (argc - optind != 2)
         refuse("usage", "flood -k KIND [OPTION]... HOST PORT");

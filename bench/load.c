@@ -21,11 +21,11 @@
  *        has, and what is counted begins there
  * mixed  paced and a storm; first the line "peers ADDRESS:PORT,..."
  *
- * All have -t SECONDS (5), -p PID of the server, -C CPU, -N NICE (-n where it
- * is no count), -g GROUPS (with that of an ECDSA certificate among them), -j
- * handshakes at once, -y SECONDS (8) until a handshake has failed, and -m, a
- * connected socket for each session. -d delays
- * each flight of a handshake, so that one takes three times as long.
+ * All have -t SECONDS (5), -p PID of the server, -C CPU, -N NICE, -g GROUPS
+ * (with that of an ECDSA certificate among them), -j handshakes at once, -y
+ * SECONDS (8) until a handshake has failed, and -m, a connected socket for
+ * each session. -d delays each flight of a handshake, so that one takes three
+ * times as long.
  *
  * The last line is JSON. "retransmitted" are handshakes that had to send a
  * flight again; "closed" sessions were ended by the server, or by a record
@@ -112,10 +112,10 @@ load_mixed(void)
 
 static const mode modes[] = {
     {"storm", EVERYWHERE "r:n:d:", load_storm},
-    {"echo", EVERYWHERE "n:c:w:s:", load_echo},
-    {"paced", EVERYWHERE "n:c:r:s:", load_paced},
-    {"idle", EVERYWHERE "n:c:e:s:", load_idle},
-    {"mixed", EVERYWHERE "n:c:r:R:s:d:", load_mixed},
+    {"echo", EVERYWHERE "c:w:s:", load_echo},
+    {"paced", EVERYWHERE "c:r:s:", load_paced},
+    {"idle", EVERYWHERE "c:e:s:", load_idle},
+    {"mixed", EVERYWHERE "c:r:R:s:d:", load_mixed},
 };
 
 static const mode *
@@ -128,7 +128,7 @@ read_mode(const char *name)
 }
 
 static void
-read_option(const mode *m, int option)
+read_option(int option)
 {
     if (option == 'c')
         told.sessions = (uint32_t)read_number(optarg, 1, SESSIONS_MAX);
@@ -142,7 +142,7 @@ read_option(const mode *m, int option)
         told.storm_rate = read_decimal(optarg, 0, 1e6);
     else if (option == 'e')
         told.between_s = read_decimal(optarg, 0, 1e6);
-    else if (option == 'n' && m->run == load_storm)
+    else if (option == 'n')
         told.count = read_number(optarg, 1, UINT32_MAX);
     else if (option == 'j')
         told.at_once = (uint32_t)read_number(optarg, 1, AT_ONCE_MAX);
@@ -154,7 +154,7 @@ read_option(const mode *m, int option)
         told.limit_s = read_decimal(optarg, 0.1, 600);
     else if (option == 'm')
         told.own_sockets = 1;
-    else if (!read_common(&told.common, option == 'n' ? 'N' : option, optarg))
+    else if (!read_common(&told.common, option, optarg))
         exit(2);
 }
 
@@ -178,7 +178,7 @@ read_options(int argc, char **argv)
     int option;
 
     while ((option = getopt(argc - 1, argv + 1, m->options)) != -1)
-        read_option(m, option);
+        read_option(option);
     if (argc - 1 - optind != 2)
         refuse("usage", "load MODE [OPTION]... HOST PORT");
     read_server(&told.common, argv[1 + optind], argv[2 + optind]);
