@@ -9,6 +9,7 @@ p99_ms, rss_kb. A run gives several, a round has one run of each variant.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -20,7 +21,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
@@ -133,21 +133,28 @@ class Program:
         for part in command:
             if part.startswith("/") and not Path(part).exists():
                 raise Failure(f"{part} is not there")
-        # A pipe that nobody reads would make a server wait that complains.
-        self._errors = tempfile.TemporaryFile()
+        # Of what it complains about the first 64 KB are kept: a pipe that
+        # does not block refuses the rest, which is the least that it can
+        # cost a server that has something to say about each failure.
+        self._errors, complaints = os.pipe()
+        os.set_blocking(self._errors, False)
+        os.set_blocking(complaints, False)
         self._said = b""
+        self._complaints = b""
         prefix = ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", cpu]
         try:
             self._process = subprocess.Popen(
                 [*prefix, "nice", "-n", str(nice), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=self._errors,
+                stderr=complaints,
                 env=environment(build),
             )
         except OSError as error:
-            self._errors.close()
+            os.close(self._errors)
             raise Failure(str(error)) from error
+        finally:
+            os.close(complaints)
 
     @property
     def pid(self) -> int:
@@ -157,11 +164,15 @@ class Program:
     def _text(self) -> str:
         return self._said.decode(errors="replace")
 
+    def _all(self) -> str:
+        """Its output, and what it complains about."""
+        with contextlib.suppress(BlockingIOError):
+            while part := os.read(self._errors, 65536):
+                self._complaints += part
+        return self._text() + self._complaints.decode(errors="replace")
+
     def _complaint(self) -> str:
-        self._errors.seek(0)
-        return last_line(
-            self._text() + self._errors.read().decode(errors="replace")
-        )
+        return last_line(self._all())
 
     def _read(self, seconds: float) -> bool:
         """Some of its output; False at its end."""
@@ -217,8 +228,7 @@ class Program:
         Failure if that does not come within so many seconds."""
         self._process.send_signal(signal.SIGINT)
         self._to_end(seconds)
-        self._errors.seek(0)
-        return self._text() + self._errors.read().decode(errors="replace")
+        return self._all()
 
     def check(self) -> None:
         """Failure if it has ended, though nobody told it to."""
@@ -243,7 +253,7 @@ class Program:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.communicate()
-        self._errors.close()
+        os.close(self._errors)
 
     def __enter__(self) -> Program:
         return self
@@ -404,9 +414,15 @@ class Rounds:
         )
 
     def _once(self, variant: Variant) -> Optional[Figures]:
-        """A run; None if it was disturbed and does not count."""
+        """A run; None if it was disturbed and does not count, not as a
+        failure either."""
         watch = Watch()
-        figures = variant.run()
+        failure = None
+        figures: Figures = {}
+        try:
+            figures = variant.run()
+        except Failure as error:
+            failure = error
         others = watch.others()
         void = others > VOID_CPUS
         self._out = self._out._replace(
@@ -415,7 +431,9 @@ class Rounds:
         figures["others_cpus"] = others
         if void:
             self._report(variant, f"void: others had {others:.0%} of a CPU")
-        else:
+        if failure is not None and (self._plan.keep_void or not void):
+            raise failure
+        if not void:
             self._report(variant, "done")
         return figures if self._plan.keep_void or not void else None
 

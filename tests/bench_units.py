@@ -200,6 +200,24 @@ class Counted(unittest.TestCase):
         out = self.rounds([0.5] * 9, 1, rounds=1, seed=1, repeats=2)
         self.assertEqual((out.runs, out.void, out.rounds), (3, 3, [{}]))
 
+    def test_a_failure_of_a_disturbed_run_is_none(self) -> None:
+        failures = [measure.Failure("late")]
+
+        def run() -> measure.Figures:
+            if failures:
+                raise failures.pop()
+            return {"x": 1.0}
+
+        share = iter([0.5, 0.0])
+        with mock.patch.object(
+            measure.Watch, "others", lambda _: next(share)
+        ), mock.patch.object(measure, "say"):
+            out = measure.Rounds(
+                [measure.Variant(("a",), run)], measure.Plan(1, 1)
+            ).run()
+        self.assertEqual((out.left_out, out.void, out.runs), ({}, 1, 2))
+        self.assertEqual(out.rounds[0]["a"]["x"], 1)
+
     def test_void_runs_count_where_that_is_asked_for(self) -> None:
         out = self.rounds([0.5], 1, rounds=1, seed=1, keep_void=True)
         self.assertEqual((out.runs, out.void), (1, 1))
@@ -261,6 +279,12 @@ class Programs(unittest.TestCase):
                 program.line("ready ", 0.0)
             with self.assertRaisesRegex(measure.Failure, "not at its end"):
                 program.result(0.0)
+
+    def test_who_complains_a_lot_never_waits(self) -> None:
+        with self.program(
+            "head -c 9000000 /dev/zero | tr '\\0' x >&2; echo '{}'"
+        ) as program:
+            self.assertEqual(program.result(30), {})
 
     def test_nothing_is_left_even_if_it_does_not_listen(self) -> None:
         text = "trap '' TERM; echo up; while :; do sleep 0.1; done"
