@@ -11,7 +11,9 @@ from measure import Failure, Program, port_of
 
 HOST = "127.0.0.1"
 SLACK_S = 30.0  # that a load may take beyond its time
-SHARED_SOCKET = ("isolate=0",)
+RECV_BUFFER = "2097152"  # of all that listen: what recv-buffer is by default
+MTU = "1232"  # of all, for the same datagrams: what mtu is by default
+ALL = "0.0.0.0"
 
 
 class Bench(NamedTuple):
@@ -25,27 +27,45 @@ class Bench(NamedTuple):
     certificates: Dict[str, Tuple[Path, Path]]
 
 
+class Pace(NamedTuple):
+    """Of a table: rounds, seconds of a run that are measured, and about how
+    many a run takes beside these: starting, opening sessions, ending."""
+
+    rounds: int
+    seconds: float
+    more_s: float
+
+
 class Server(NamedTuple):
     """A server that is compared: its program and arguments. 'settings' are
-    for ours, as name=value."""
+    for ours, as name=value; 'host' is what it listens on."""
 
     name: str
     program: str
     arguments: Tuple[str, ...] = ()
     settings: Tuple[str, ...] = ()
+    host: str = HOST
 
 
 OURS = Server("ours", "examples/echo")
-SHARED = Server("ours, isolate=0", "examples/echo", (), SHARED_SOCKET)
+OURS_ALL = Server("ours, all addresses", "examples/echo", host=ALL)
+SHARED = Server("ours, isolate=0", "examples/echo", (), ("isolate=0",))
 OPENSSL = Server("OpenSSL", "bench/openssl_server")
 OPENSSL_KEPT = Server("OpenSSL, kept HMAC", "bench/openssl_server", ("-H",))
 OPENSSL_ONE = Server("OpenSSL, one SSL listens", "bench/openssl_one_server")
 GNUTLS = Server("GnuTLS", "bench/gnutls_server")
 WOLFSSL = Server("wolfSSL", "bench/wolfssl_server")
 MBEDTLS = Server("mbedTLS", "bench/mbedtls_server")
-FLOOR = Server("reflector, 64", "bench/reflector", ("-b", "64", "-o"))
+FLOOR = Server("reflector, 64", "bench/reflector", ("-b", "64"))
+FLOOR_ALL = Server(
+    "reflector, 64, IP_PKTINFO",
+    "bench/reflector",
+    ("-b", "64", "-o"),
+    host=ALL,
+)
 REFLECTORS = [
     FLOOR,
+    FLOOR_ALL,
     Server("reflector, 1", "bench/reflector", ("-b", "1")),
     Server("libuv", "bench/reflector", ("-l",)),
     Server("libuv, RECVMMSG", "bench/reflector", ("-L",)),
@@ -53,22 +73,26 @@ REFLECTORS = [
 
 
 def command_of(
-    bench: Bench, server: Server, mtu: int = 0, key: str = "ECDSA P-256"
+    bench: Bench, server: Server, mtu: str = MTU, key: str = "ECDSA P-256"
 ) -> List[str]:
-    """To start a server on a free port; with an MTU other than its own."""
+    """To start a server on a free port, with what all have alike."""
     path = str(bench.build / server.program)
     certificate, private = map(str, bench.certificates[key])
-    place = [HOST, "0"]
-    if server.program == "bench/reflector":
-        return [path, *server.arguments, *place]
-    if server.program != OURS.program:
-        more = ["-m", str(mtu)] if mtu else []
-        pair = ["-c", certificate, "-k", private]
-        return [path, *server.arguments, *pair, *more, *place]
-    settings = [f"cert-file={certificate}", f"key-file={private}"]
-    settings += list(server.settings) + ([f"mtu={mtu}"] if mtu else [])
-    options = [part for one in settings for part in ("-o", one)]
-    return [path, *server.arguments, *options, *place]
+    settings = {
+        "cert-file": certificate,
+        "key-file": private,
+        "mtu": mtu,
+        "recv-buffer": RECV_BUFFER,
+    }
+    if server.program == OURS.program:
+        pairs = [f"{name}={value}" for name, value in settings.items()]
+        pairs += server.settings
+        options = [part for pair in pairs for part in ("-o", pair)]
+    else:
+        options = ["-r", RECV_BUFFER]
+        if server.program != FLOOR.program:
+            options += ["-c", certificate, "-k", private, "-m", mtu]
+    return [path, *server.arguments, *options, server.host, "0"]
 
 
 def start(bench: Bench, command: Sequence[str]) -> Program:

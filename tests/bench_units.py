@@ -56,7 +56,7 @@ elif name == "flood":
         hold()
         flooding.unlink()
     told.update(sent=2000, sent_bytes=400000, replies=1000, reply_bytes=60000,
-                malformed=0, longest_reply=60, verified=900)
+                unread=0, malformed=0, longest_reply=60, verified=900)
 elif name == "load" and words[0] == "storm":
     told = storm
     if "-d" in words:
@@ -420,43 +420,43 @@ class Tables(unittest.TestCase):
                             bases = column.bases(row)
                             self.assertLessEqual({*bases}, {*names})
 
-    def test_commands(self) -> None:
+    def test_all_but_held_take_45_minutes_at_most(self) -> None:
+        self.assertEqual([*tables.PACES], [*tables.TABLES])
+        paces = {
+            name: pace for name, pace in tables.PACES.items() if name != "held"
+        }
+        self.assertLessEqual(
+            tables.duration_s(self.bench(False), paces), 45 * 60
+        )
+
+    def test_all_get_the_same_buffers_and_mtu(self) -> None:
         bench = self.bench(False)
+        shared = running.command_of(bench, running.SHARED, "1400")
         self.assertEqual(
-            running.command_of(bench, running.SHARED, 1400),
-            [
-                "/b/examples/echo",
-                "-o",
-                "cert-file=/c",
-                "-o",
-                "key-file=/k",
-                "-o",
-                "isolate=0",
-                "-o",
-                "mtu=1400",
-                "127.0.0.1",
-                "0",
-            ],
+            " ".join(shared),
+            "/b/examples/echo -o cert-file=/c -o key-file=/k -o mtu=1400 "
+            "-o recv-buffer=2097152 -o isolate=0 127.0.0.1 0",
         )
+        kept = running.command_of(bench, running.OPENSSL_KEPT)
         self.assertEqual(
-            running.command_of(bench, running.OPENSSL_KEPT, 1400),
-            [
-                "/b/bench/openssl_server",
-                "-H",
-                "-c",
-                "/c",
-                "-k",
-                "/k",
-                "-m",
-                "1400",
-                "127.0.0.1",
-                "0",
-            ],
+            " ".join(kept),
+            "/b/bench/openssl_server -H -r 2097152 -c /c -k /k -m 1232 "
+            "127.0.0.1 0",
         )
+        floor = running.command_of(bench, running.FLOOR_ALL)
         self.assertEqual(
-            running.command_of(bench, running.FLOOR),
-            ["/b/bench/reflector", "-b", "64", "-o", "127.0.0.1", "0"],
+            " ".join(floor),
+            "/b/bench/reflector -b 64 -o -r 2097152 0.0.0.0 0",
         )
+
+    def test_answers_that_were_not_read_are_answers(self) -> None:
+        told = dict.fromkeys(
+            "server_s server_user_s server_system_s client_s".split(), 1.0
+        )
+        told.update(sent=200, replies=60, unread=40, seconds=2, malformed=0)
+        figures_of = tables.hello_figures(told)
+        self.assertEqual(figures_of["cpu_ns"], 1e7)
+        self.assertEqual(figures_of["answered"], 0.5)
 
     def test_system_calls_are_read_from_strace(self) -> None:
         text = (
