@@ -314,18 +314,20 @@ print(s.getsockname()[1])'
 
 # ---- what a flood is made of, seen from outside ----------------------------
 
-# try_sources NAME ADDRESSES PORTS OPTION...: so many of each, one size, and no
-# datagram twice. Every one is answered with no HelloVerifyRequest, which is
+# try_sources NAME COUNT ADDRESSES PORTS OPTION...: so many of each in the
+# first COUNT datagrams, one size, and no datagram twice. A flood that was held
+# up sends several in a row from a port. Every one is answered with no HelloVerifyRequest, which is
 # longer than what it answers.
 try_sources()
 {
     local name=$1
-    local wanted="addresses $2 ports $3 sizes 1 contents 200"
+    local count=$2
+    local wanted="addresses $3 ports $4 sizes 1 contents $2"
     local answer
 
-    shift 3
+    shift 4
     answer=$(printf '16%.0s' {1..300})
-    start sink "$python" "$interop/sink.py" 200 "$answer"
+    start sink "$python" "$interop/sink.py" "$count" "$answer"
     sees sink "port " || not_ok "$name" "$(last_of "$dir/sink.out")"
     port=$(sed -n 's/^port //p' "$dir/sink.out")
     ran "$name" flood -t 0.3 -r 2000 "$@"
@@ -407,9 +409,9 @@ try_mixed
 try_server ours "$echo" -o self-signed=1
 try_openssl
 try_gnutls
-try_sources sources 8 4 -k hello
-try_sources sources-one 1 1 -k hello -a 1 -P 1
-try_sources sources-many 200 2 -k hello -a 1000 -P 2
-try_sources sources-polled 20 100 -k junk -a 20 -P 100
+try_sources sources 200 8 4 -k hello
+try_sources sources-one 200 1 1 -k hello -a 1 -P 1
+try_sources sources-many 200 200 2 -k hello -a 1000 -P 2
+try_sources sources-polled 2000 20 100 -k junk -a 20 -P 100 -t 1.5
 try_misuse
 report bench
