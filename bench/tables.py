@@ -666,11 +666,11 @@ PACES: Dict[str, Pace] = {
     "sessions": Pace(3, 2.0, 8.0),
     "handshake": Pace(5, 2.0, 1.5),
     "echo": Pace(5, 2.0, 1.0),
-    "memory": Pace(3, 2.0, 12.0),
+    "memory": Pace(3, 2.0, 17.0),
     "flood": Pace(3, 3.0, 4.0),
     "verified": Pace(3, 3.0, 6.0),
     "workers": Pace(5, 2.0, 4.0),
-    "held": Pace(1, 2.0, 240.0),
+    "held": Pace(1, 2.0, 300.0),
 }
 
 
