@@ -41,6 +41,7 @@ read_clock(void)
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void on_timer(uv_timer_t *timer);
+static void on_check(uv_check_t *check);
 
 /* Started anew it would keep a private loop's timeout at 0. */
 static void
@@ -88,6 +89,13 @@ has_more(const dtlsl_listener *l)
     return l->batch_pos < l->batch_len || dtlsl__engine_pending(l->engine);
 }
 
+/* No poll handle watches what a worker that has left did not read. */
+static int
+inherits(const dtlsl_listener *l)
+{
+    return l->udp != NULL && dtlsl__udp_inherited(l->udp) != 0;
+}
+
 static void
 arm_timer(dtlsl_listener *l)
 {
@@ -99,6 +107,8 @@ arm_timer(dtlsl_listener *l)
         return;
     if (l->cb != NULL && has_more(l) && !l->blocked)
         delay = 0;
+    if (inherits(l)) /* 0 would keep libuv in its timers for ever */
+        delay = 1;
     if (is_stuck(l) && delay < STUCK_MS)
         delay = STUCK_MS; /* what is due stays due: do not spin */
     if (delay == 0 || deadline != UINT64_MAX) {
@@ -360,16 +370,13 @@ receive_shares(dtlsl_listener *l)
 {
     int socket, last = -1;
 
-    if (dtlsl__udp_inherit(l->udp))
-        l->ready = (1u << l->n_sockets) - 1;
+    l->ready |= dtlsl__udp_inherited(l->udp);
     if (l->cb != NULL || choose(l) < 0)
         share_anew(l);
     while (may_receive(l) && (socket = choose(l)) >= 0) {
         if (socket != last && last >= 0)
             dtlsl__listener_flush(l); /* sessions do not wait for others */
         receive(l, (uint32_t)socket);
-        if (l->cb == NULL)
-            return;
         last = socket;
     }
 }
@@ -416,6 +423,8 @@ on_timer(uv_timer_t *timer)
 
     if (l->freed)
         return;
+    if (inherits(l))
+        uv_check_start(&l->check, on_check);
     begin(l);
     finish(l);
     if (l->own_loop)

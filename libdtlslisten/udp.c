@@ -338,10 +338,26 @@ dtlsl__udp_receive(dtlsl__udp *udp, uint32_t socket, size_t most,
     return (size_t)n;
 }
 
-int
-dtlsl__udp_inherit(dtlsl__udp *udp)
+static uint32_t
+to_be_read(const dtlsl__udp *udp)
 {
-    return dtlsl__sockets_inherit(&udp->sockets, udp->inherited);
+    uint32_t bits = 0;
+
+    for (uint32_t i = 0; i < DTLSL__CLASSES; i++)
+        if (udp->inherited[i] >= 0)
+            bits |= 1u << i;
+    return bits;
+}
+
+/* One worker's at a time. */
+uint32_t
+dtlsl__udp_inherited(dtlsl__udp *udp)
+{
+    uint32_t bits = to_be_read(udp);
+
+    if (bits == 0 && dtlsl__sockets_inherit(&udp->sockets, udp->inherited))
+        bits = to_be_read(udp);
+    return bits;
 }
 
 /* Sending */

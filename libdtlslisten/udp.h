@@ -36,9 +36,10 @@ const uint8_t *dtlsl__udp_address(const dtlsl__udp *udp); /* 24 bytes */
  * are in *list, valid until the next receive. Errors are counted. */
 size_t dtlsl__udp_receive(dtlsl__udp *udp, uint32_t socket, size_t most,
                           const dtlsl__datagram **list);
-/* Has a worker of the group left? Then the next receives begin with what it
- * did not read. Costs nothing where nobody has left. */
-int dtlsl__udp_inherit(dtlsl__udp *udp);
+/* A bit for each socket whose next receive begins with what a worker of the
+ * group that has left did not read. Nothing tells when that can be read: look
+ * again until it is 0. Costs next to nothing where nobody has left. */
+uint32_t dtlsl__udp_inherited(dtlsl__udp *udp);
 /* Datagrams of one length to one peer that lie behind each other leave as one
  * message, where the system can cut it (UDP GSO).
  * How many of the list's first entries are gone (sent, or refused for good and

@@ -9,6 +9,9 @@
 enum {
     FLOOD = 20000,
     RECORDS = 100,
+    SENDERS = 40,
+    WAIT_MS = 1000,
+    EACH = 12,
     BUFFER = 65536
 };
 
@@ -152,6 +155,115 @@ START_TEST(a_wake_up_has_shares)
 }
 END_TEST
 
+static void
+run_dry(dtlsl_listener *l)
+{
+    dtlsl_listener_poll(l, 0);
+    while (dtlsl_listener_next(l) != NULL)
+        ;
+}
+
+/* Pulling, a call has one batch: over many of them each class has its share,
+ * though the queues of all are never empty. */
+START_TEST(pulling_nobody_starves)
+{
+    uint8_t hello[512], second[512], record[77] = {23, 0xfe, 0xfd, 0, 1};
+    size_t len = first_hello(hello, sizeof(hello));
+    uint64_t replied, types, seqs;
+    scene s;
+
+    memcpy(second, hello, len);
+    second[18] = 2; /* message_seq: with the verified, and dropped */
+    record[12] = sizeof(record) - 13;
+    scene_open_with(&s, scene_config(), 0, 1, NULL);
+    scene_both_open(&s);
+    replied = counter(&s, "replied");
+    types = counter(&s, "drop_type");
+    seqs = counter(&s, "drop_message_seq");
+    for (int i = 0; i < 3 * 128; i++) {
+        send_many(s.port, record, sizeof(record), 1);
+        send_many(s.port, hello, len, 1);
+        send_many(s.port, second, len, i % 4 == 0);
+    }
+    for (int i = 0; i < 2 * (2 + 8 + 2); i++) /* in one round of shares, too */
+        run_dry(s.l);
+    ck_assert_uint_ge(counter(&s, "drop_type") - types, 2 * 64);
+    ck_assert_uint_ge(counter(&s, "replied") - replied, 2 * 64);
+    ck_assert_uint_ge(counter(&s, "drop_message_seq") - seqs, 8 * 4);
+    scene_close(&s);
+}
+END_TEST
+
+/* All fragments are in one queue, first and second hello alike. */
+START_TEST(a_fragmented_hello_makes_a_session)
+{
+    client_options options = {.alpn_padding = 800, .mtu = 256};
+
+    for (int pulling = 0; pulling < 2; pulling++) {
+        scene s;
+        scene_open_with(&s, scene_config(), !pulling, pulling, &options);
+        ck_assert_uint_eq(counter(&s, "isolated"), 1);
+        scene_both_open(&s);
+        ck_assert_uint_eq(counter(&s, "accepted"), 1);
+        ck_assert_uint_ge(counter(&s, "received"), 2 * 4);
+        scene_say(&s, "whole");
+        scene_close(&s);
+    }
+}
+END_TEST
+
+static void
+note(dtlsl_listener *l, const dtlsl_event *event, void *log)
+{
+    (void)l;
+    (void)event;
+    strcpy(log, "event");
+}
+
+/* More than a wake-up takes, and nothing else wakes the sibling up. */
+static void
+check_inheritance(int pulling)
+{
+    dtlsl_config *config = scene_config();
+    dtlsl_listener *l[2];
+    uint8_t hello[512];
+    size_t len = first_hello(hello, sizeof(hello));
+    char log[8] = "";
+    uint64_t own;
+
+    scene_set(config, "workers", "2");
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(dtlsl_listener_new(&l[i], config, NULL), DTLSL_OK);
+        if (!pulling)
+            dtlsl_listener_on_event(l[i], note, log);
+        ck_assert_int_eq(dtlsl_listener_start(l[i], "127.0.0.1", 0), DTLSL_OK);
+    }
+    dtlsl_config_free(config);
+    for (int i = 0; i < SENDERS; i++)
+        send_many(scene_port_of(l[0]), hello, len, EACH);
+    for (int i = 0; i < SENDERS; i++)
+        run_dry(l[0]);
+    own = dtlsl_listener_counter(l[0], "replied");
+    ck_assert_uint_lt(own, SENDERS * EACH);
+    dtlsl_listener_free(l[1]);
+    for (int i = 0; i < SENDERS; i++) {
+        dtlsl_listener_poll(l[0], WAIT_MS); /* wakes up by itself */
+        run_dry(l[0]);
+        if (dtlsl_listener_counter(l[0], "replied") == SENDERS * EACH)
+            break;
+    }
+    ck_assert_uint_eq(dtlsl_listener_counter(l[0], "replied"), SENDERS * EACH);
+    dtlsl_listener_free(l[0]);
+    ck_assert_str_eq(log, "");
+}
+
+START_TEST(all_that_a_stopped_worker_left_is_read)
+{
+    check_inheritance(0);
+    check_inheritance(1);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -159,6 +271,9 @@ main(void)
         a_flood_of_hellos_takes_nothing_from_a_session,
         drops_are_counted_where_they_were,
         a_wake_up_has_shares,
+        pulling_nobody_starves,
+        a_fragmented_hello_makes_a_session,
+        all_that_a_stopped_worker_left_is_read,
     };
 
     return test_main(
