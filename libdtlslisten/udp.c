@@ -164,9 +164,10 @@ dtlsl__udp_set_single(dtlsl__udp *udp, int single)
     udp->single = single;
 }
 
-/* A socket's running total of what the system dropped there. */
+/* A socket's running total of what the system dropped there; as it was where
+ * the system does not tell. */
 static uint32_t
-dropped(int fd)
+dropped(int fd, uint32_t before)
 {
 #ifdef SO_MEMINFO
     uint32_t info[SK_MEMINFO_VARS] = {0};
@@ -177,7 +178,7 @@ dropped(int fd)
 #else
     (void)fd;
 #endif
-    return 0;
+    return before;
 }
 
 static void
@@ -188,8 +189,9 @@ count_drops(dtlsl__udp *udp)
                                   DTLSL__N_KERNEL_DROPS_SESSIONS};
 
     for (uint32_t i = 0; i < udp->sockets.n && udp->sockets.fd[i] >= 0; i++) {
-        uint32_t total = dropped(udp->sockets.fd[i]);
-        uint32_t more = total - udp->sockets.dropped[i];
+        uint32_t before = udp->sockets.dropped[i];
+        uint32_t total = dropped(udp->sockets.fd[i], before);
+        uint32_t more = total - before;
         udp->sockets.dropped[i] = total;
         udp->counters.n[DTLSL__N_KERNEL_DROPS] += more;
         if (udp->sockets.n > 1)
