@@ -209,8 +209,10 @@ check_a_stop(const char *isolate)
     go(&w[0]);
     for (int i = 0; i < WORKERS; i++)
         uv_async_send(&w[i].stop);
-    for (int i = 0; i < WORKERS; i++)
+    for (int i = 0; i < WORKERS; i++) {
         pthread_join(w[i].thread, NULL);
+        ck_assert_int_eq(uv_loop_close(&w[i].loop), 0);
+    }
     for (int i = 0; i < PEERS; i++)
         peer_close(&peers[i]);
     dtlsl_config_free(config);
