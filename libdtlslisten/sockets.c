@@ -178,6 +178,10 @@ new_group(uint32_t size)
 
     if (g == NULL)
         return NULL;
+    if (RAND_bytes((unsigned char *)&g->key, sizeof(g->key)) != 1) {
+        free(g);
+        return NULL;
+    }
     g->size = size;
     for (uint32_t i = 0; i < size; i++)
         for (uint32_t c = 0; c < DTLSL__CLASSES; c++)
@@ -234,8 +238,6 @@ sort_group(group *g)
 
     for (uint32_t i = 0; i < DTLSL__SHARES; i++)
         g->share[i] = (uint8_t)(i * g->size / DTLSL__SHARES);
-    if (RAND_bytes((unsigned char *)&g->key, sizeof(g->key)) != 1)
-        return DTLSL_ERR_RANDOM;
     if (g->classes == 1) {
         sort_anew(g); /* without it the system's own hash chooses */
         return 0;
@@ -253,16 +255,14 @@ start_group(group *g, const uint8_t address[24], int any,
 {
     int err = bind_group(g, address, any, settings);
 
-    if (err == 0)
-        err = sort_group(g);
     if (err < 0)
         close_group(g);
     return err;
 }
 
 /* The first start, or the first one behind the last user's end. Where the
- * system cannot sort by class there is one socket for each worker, which the
- * system's own hash finds. */
+ * system cannot sort by class, or must not, there is one socket for each
+ * worker. */
 static int
 start_sorted(group *g, const uint8_t address[24], int any,
              const dtlsl__settings *settings)
@@ -272,9 +272,12 @@ start_sorted(group *g, const uint8_t address[24], int any,
     g->classes =
         settings->isolate && !settings->reuse_port ? DTLSL__CLASSES : 1;
     err = start_group(g, address, any, settings);
-    if (g->classes > 1 && (err == -ENOTSUP || err == -ENOPROTOOPT)) {
+    if (err == 0 && sort_group(g) < 0) {
+        close_group(g);
         g->classes = 1;
         err = start_group(g, address, any, settings);
+        if (err == 0)
+            sort_group(g);
     }
     memcpy(g->asked, address, sizeof(g->asked));
     return err;

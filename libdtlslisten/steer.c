@@ -91,33 +91,36 @@ put_share(program *p, uint32_t key)
         /* 4 */ KEEP(SAVED_HASH),
         /* 5 */ BPF_STMT(BPF_LDX | BPF_B | BPF_MSH, (uint32_t)NET),
         /* 6 */ BPF_STMT(BPF_LD | BPF_H | BPF_IND, (uint32_t)NET), /* port */
-        /* 7 */ GO(16),
+        /* 7 */ GO(19),
         /* 8 */ LOAD(BPF_W, NET + 8), /* source address */
-        /* 9 */ TO_X,
-        /* 10 */ LOAD(BPF_W, NET + 12),
-        /* 11 */ XOR_X,
-        /* 12 */ TO_X,
-        /* 13 */ LOAD(BPF_W, NET + 16),
-        /* 14 */ XOR_X,
-        /* 15 */ TO_X,
-        /* 16 */ LOAD(BPF_W, NET + 20),
-        /* 17 */ XOR_X,
-        /* 18 */ KEEP(SAVED_HASH),
-        /* 19 */ LOAD(BPF_B, NET + 6), /* next header */
-        /* 20 */ JUMP(BPF_JEQ, NEXT_UDP, 2, 0),
-        /* 21 */ BPF_STMT(BPF_LD | BPF_IMM, 0),
-        /* 22 */ GO(1),
-        /* 23 */ LOAD(BPF_H, NET + 40), /* port */
-        /* 24 */ ALU(BPF_MUL, key | 1),
-        /* 25 */ RECALL(SAVED_HASH),
-        /* 26 */ XOR_X,
-        /* 27 */ ALU(BPF_MUL, GOLDEN),
-        /* 28 */ KEEP(SAVED_HASH),
-        /* 29 */ ALU(BPF_RSH, 16),
-        /* 30 */ RECALL(SAVED_HASH),
-        /* 31 */ XOR_X,
-        /* 32 */ ALU(BPF_MUL, key | 1),
-        /* 33 */ ALU(BPF_RSH, 24), /* the upper eight bits are the share */
+        /* 9 */ ALU(BPF_MUL, key | 1),
+        /* 10 */ TO_X,
+        /* 11 */ LOAD(BPF_W, NET + 12),
+        /* 12 */ XOR_X,
+        /* 13 */ ALU(BPF_MUL, key | 1),
+        /* 14 */ TO_X,
+        /* 15 */ LOAD(BPF_W, NET + 16),
+        /* 16 */ XOR_X,
+        /* 17 */ ALU(BPF_MUL, key | 1),
+        /* 18 */ TO_X,
+        /* 19 */ LOAD(BPF_W, NET + 20),
+        /* 20 */ XOR_X,
+        /* 21 */ KEEP(SAVED_HASH),
+        /* 22 */ LOAD(BPF_B, NET + 6), /* next header */
+        /* 23 */ JUMP(BPF_JEQ, NEXT_UDP, 2, 0),
+        /* 24 */ BPF_STMT(BPF_LD | BPF_IMM, 0),
+        /* 25 */ GO(1),
+        /* 26 */ LOAD(BPF_H, NET + 40), /* port */
+        /* 27 */ ALU(BPF_MUL, key | 1),
+        /* 28 */ RECALL(SAVED_HASH),
+        /* 29 */ XOR_X,
+        /* 30 */ ALU(BPF_MUL, GOLDEN),
+        /* 31 */ KEEP(SAVED_HASH),
+        /* 32 */ ALU(BPF_RSH, 16),
+        /* 33 */ RECALL(SAVED_HASH),
+        /* 34 */ XOR_X,
+        /* 35 */ ALU(BPF_MUL, key | 1),
+        /* 36 */ ALU(BPF_RSH, 24), /* the upper eight bits are the share */
     };
 
     append(p, code, sizeof(code) / sizeof(code[0]));

@@ -9,6 +9,8 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -51,6 +53,8 @@ static const struct {
     {"alert", 21, 0, 1, 0, DTLSL__SESSIONS},
     {"application data", 23, 1, 1, 0, DTLSL__SESSIONS},
 };
+
+static int refused; /* the socket option that is, or 0 */
 
 /* ---- one listener's three sockets ---- */
 
@@ -270,6 +274,39 @@ START_TEST(without_isolate_there_is_one_socket)
     close(fd);
     dtlsl__udp_close(udp);
     free_config(config);
+}
+END_TEST
+
+/* As under a filter of system calls, or without memory for options. */
+int
+setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+    if (refused != 0 && level == SOL_SOCKET && name == refused) {
+        errno = EPERM;
+        return -1;
+    }
+    return (int)syscall(SYS_setsockopt, fd, level, name, value, len);
+}
+
+START_TEST(where_sorting_is_refused_there_is_one_socket)
+{
+    const int options[] = {SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_FILTER};
+
+    for (size_t i = 0; i < 2; i++) {
+        dtlsl_config *config = new_config("1", "1");
+        dtlsl__udp *udp;
+        int fd;
+        refused = options[i];
+        udp = open_on(config, "127.0.0.1", 0);
+        refused = 0;
+        ck_assert_uint_eq(dtlsl__udp_count(udp), 1);
+        fd = client_from(NULL, 0, "127.0.0.1", port_of(udp));
+        say(fd, "junk", 4);
+        ck_assert_uint_eq(waiting(udp, 0), 1);
+        close(fd);
+        dtlsl__udp_close(udp);
+        free_config(config);
+    }
 }
 END_TEST
 
@@ -637,6 +674,7 @@ main(void)
         what_cannot_be_dtls_is_dropped_by_the_kernel,
         a_record_header_alone_goes_to_the_strangers,
         without_isolate_there_is_one_socket,
+        where_sorting_is_refused_there_is_one_socket,
         an_answer_leaves_by_the_socket_that_it_names,
         a_second_start_on_the_port_is_refused,
         a_peer_stays_with_its_worker,
