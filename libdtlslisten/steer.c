@@ -177,8 +177,11 @@ put_choice(program *p, uint32_t classes, const uint8_t worker[DTLSL__SHARES],
 static int
 attach(int fd, int option, program *p)
 {
-    struct sock_fprog all = {p->len, p->code};
+    struct sock_fprog all;
 
+    memset(&all, 0, sizeof(all)); /* also what lies between its members */
+    all.len = p->len;
+    all.filter = p->code;
     return setsockopt(fd, SOL_SOCKET, option, &all, sizeof(all)) < 0 ? -errno
                                                                      : 0;
 }
