@@ -583,6 +583,8 @@ dtlsl__conn_send(dtlsl__conn *conn, const uint8_t *data, size_t len)
 
     if (!conn->open || conn->over)
         return DTLSL_ERR_STATE;
+    if (len > (size_t)dtlsl__conn_mtu(conn))
+        return DTLSL_ERR_TOOBIG;
     dtlsl__tls_enter(&errors);
     take_buffers(conn);
     result = SSL_write_ex(conn->ssl, data, len, &written);

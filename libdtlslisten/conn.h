@@ -50,8 +50,7 @@ int64_t dtlsl__conn_timeout(dtlsl__conn *conn);
 /* Sends it again. 0, or < 0 when the connection is over. */
 int32_t dtlsl__conn_retransmit(dtlsl__conn *conn);
 
-/* Encrypts one datagram, of at most dtlsl__conn_mtu bytes, into reserved room:
- * its length or an error. */
+/* Encrypts one datagram into reserved room: its length or an error. */
 int32_t dtlsl__conn_send(dtlsl__conn *conn, const uint8_t *data, size_t len);
 /* Bytes that a datagram of len bytes may need at the most when encrypted. */
 size_t dtlsl__conn_wire_len(size_t len);
