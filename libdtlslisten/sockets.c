@@ -377,6 +377,16 @@ join_own(dtlsl__sockets *s, dtlsl_config *config, const uint8_t address[24],
     return err;
 }
 
+/* The bit of the worker whose sockets are still to be read out, or 0. */
+static uint64_t
+not_read_out(const dtlsl__sockets *s)
+{
+    for (int i = 0; i < DTLSL__CLASSES; i++)
+        if (s->inherited[i] >= 0 && !s->group->workers[s->inherited_of].taken)
+            return UINT64_C(1) << s->inherited_of;
+    return 0;
+}
+
 static void
 leave_group(dtlsl__sockets *s)
 {
@@ -390,7 +400,15 @@ leave_group(dtlsl__sockets *s)
     }
     share_out(g, s->worker);
     sort_anew(g);
-    atomic_fetch_or(&g->left, UINT64_C(1) << s->worker);
+    atomic_fetch_or(&g->left, UINT64_C(1) << s->worker | not_read_out(s));
+}
+
+static void
+forget_sockets(dtlsl__sockets *s)
+{
+    s->group = NULL;
+    for (int i = 0; i < DTLSL__CLASSES; i++)
+        s->fd[i] = s->inherited[i] = -1;
 }
 
 void
@@ -405,13 +423,11 @@ dtlsl__sockets_close(dtlsl__sockets *s)
         if (g->own)
             free_group(g);
     }
-    s->group = NULL;
-    for (int i = 0; i < DTLSL__CLASSES; i++)
-        s->fd[i] = -1;
+    forget_sockets(s);
 }
 
 int
-dtlsl__sockets_inherit(const dtlsl__sockets *s, int fd[DTLSL__CLASSES])
+dtlsl__sockets_inherit(dtlsl__sockets *s)
 {
     group *g = s->group;
     uint32_t who = 0;
@@ -425,7 +441,8 @@ dtlsl__sockets_inherit(const dtlsl__sockets *s, int fd[DTLSL__CLASSES])
         who++;
     if (who < g->size) {
         atomic_fetch_and(&g->left, ~(UINT64_C(1) << who));
-        memcpy(fd, g->workers[who].fd, sizeof(g->workers[who].fd));
+        memcpy(s->inherited, g->workers[who].fd, sizeof(s->inherited));
+        s->inherited_of = who;
     }
     pthread_mutex_unlock(&group_lock);
     return who < g->size;
@@ -487,14 +504,6 @@ explain_host(const char *host, char *err, size_t err_len)
 
 /* Opening */
 
-static void
-clear(dtlsl__sockets *s)
-{
-    *s = (dtlsl__sockets){.n = 1};
-    for (int i = 0; i < DTLSL__CLASSES; i++)
-        s->fd[i] = -1;
-}
-
 int32_t
 dtlsl__sockets_open(dtlsl__sockets *s, dtlsl_config *config, const char *host,
                     uint16_t port, char *err, size_t err_len)
@@ -502,7 +511,8 @@ dtlsl__sockets_open(dtlsl__sockets *s, dtlsl_config *config, const char *host,
     uint8_t address[24];
     int32_t code = dtlsl__address_parse(address, host, port);
 
-    clear(s);
+    *s = (dtlsl__sockets){.n = 1};
+    forget_sockets(s);
     if (code < 0) {
         explain_host(host, err, err_len);
         return code;
@@ -530,7 +540,8 @@ dtlsl__sockets_take(dtlsl__sockets *s, dtlsl_config *config, int fd, char *err,
     int type = 0;
     socklen_t len = sizeof(type);
 
-    clear(s);
+    *s = (dtlsl__sockets){.n = 1};
+    forget_sockets(s);
     if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
         type != SOCK_DGRAM || bound_address(fd, s->address, &s->family) < 0) {
         snprintf(err, err_len, "descriptor %d is no UDP socket", fd);

@@ -13,6 +13,8 @@ typedef struct dtlsl__sockets {
     uint32_t n;                       /* 1, or one for each class */
     int fd[DTLSL__CLASSES];           /* -1: closed, or there is none */
     uint32_t dropped[DTLSL__CLASSES]; /* by the system, in all */
+    int inherited[DTLSL__CLASSES];    /* of a worker that has left, or -1 */
+    uint32_t inherited_of;            /* which that is */
     int family;
     int any; /* datagrams come with the address that they were sent to */
     uint8_t address[24];
@@ -32,8 +34,9 @@ int32_t dtlsl__sockets_take(dtlsl__sockets *s, dtlsl_config *config, int fd,
 void dtlsl__sockets_close(dtlsl__sockets *s);
 
 /* Has a worker of the group left? Then its descriptors are this one's to read
- * out, once: what lay in them still comes to somebody. 1 if so. Costs a load
+ * out: what lay in them still comes to somebody. Each that is read out becomes
+ * -1; the rest is a sibling's again when this one leaves. 1 if so. Costs a load
  * where nobody has left. */
-int dtlsl__sockets_inherit(const dtlsl__sockets *s, int fd[DTLSL__CLASSES]);
+int dtlsl__sockets_inherit(dtlsl__sockets *s);
 
 #endif

@@ -37,7 +37,6 @@ enum {
 
 struct dtlsl__udp {
     dtlsl__sockets sockets;
-    int inherited[DTLSL__CLASSES]; /* of a worker that has left, or -1 */
     uint32_t receives;
     int single;
     dtlsl__counters counters;
@@ -63,8 +62,6 @@ new_udp(void)
 
     if (udp == NULL)
         return NULL;
-    for (int i = 0; i < DTLSL__CLASSES; i++)
-        udp->inherited[i] = -1;
     for (int i = 0; i < DTLSL__BATCH; i++) {
         udp->in_iov[i].iov_base = udp->buffer[i];
         udp->in_iov[i].iov_len = DTLSL__SLOT;
@@ -300,7 +297,7 @@ receive_batch(dtlsl__udp *udp, int fd, int most)
 static int
 receive_from(dtlsl__udp *udp, uint32_t socket, int most)
 {
-    int n, *inherited = &udp->inherited[socket];
+    int n, *inherited = &udp->sockets.inherited[socket];
 
     if (*inherited >= 0) {
         n = receive_batch(udp, *inherited, most);
@@ -346,7 +343,7 @@ to_be_read(const dtlsl__udp *udp)
     uint32_t bits = 0;
 
     for (uint32_t i = 0; i < DTLSL__CLASSES; i++)
-        if (udp->inherited[i] >= 0)
+        if (udp->sockets.inherited[i] >= 0)
             bits |= 1u << i;
     return bits;
 }
@@ -357,7 +354,7 @@ dtlsl__udp_inherited(dtlsl__udp *udp)
 {
     uint32_t bits = to_be_read(udp);
 
-    if (bits == 0 && dtlsl__sockets_inherit(&udp->sockets, udp->inherited))
+    if (bits == 0 && dtlsl__sockets_inherit(&udp->sockets))
         bits = to_be_read(udp);
     return bits;
 }

@@ -255,7 +255,9 @@ ran reflector-usage 2 "reflector: -l and -L: go with neither -o nor -b" \
     "$bench/reflector" -l -o 127.0.0.1 0
 bounds handshake handshake -g "$group"
 bounds handshake-file handshake -c "$dir/cert.pem" -k "$dir/key.pem"
+bounds handshake-turns handshake -j 8
 bounds echo echo
+bounds echo-turns echo -j 20
 bounds echo-1200 echo -s 1200
 ran bound-usage 2 "bound: usage: .*" "$bench/bound" sideways
 report peers_bench

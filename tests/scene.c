@@ -104,6 +104,19 @@ scene_can_bind(uint16_t port)
     return ok;
 }
 
+int
+scene_has_ipv6(void)
+{
+    struct sockaddr_in6 name = {.sin6_family = AF_INET6,
+                                .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    int ok = fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
+
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 static void
 do_act(scene *s, uint64_t conn)
 {

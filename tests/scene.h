@@ -57,6 +57,8 @@ dtlsl_listener *scene_private(void);
 uint16_t scene_port_of(const dtlsl_listener *l);
 struct sockaddr_in scene_loopback(uint16_t port);
 int scene_can_bind(uint16_t port);
+/* Without ::1 there is nothing to test with IPv6. */
+int scene_has_ipv6(void);
 
 /* Starts a listener, by callback or pulling, and its client. */
 void scene_open(scene *s, int shared, int pulling,

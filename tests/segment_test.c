@@ -2,6 +2,7 @@
  * Datagrams for one peer that leave as one message, cut by the system; what
  * the sockets' calls are asked is looked at on the way. */
 #include "address.h"
+#include "scene.h"
 #include "test.h"
 #include "udp.h"
 #include <errno.h>
@@ -71,19 +72,19 @@ sendmsg(int fd, const struct msghdr *msg, int flags)
     return syscall(SYS_sendmsg, fd, msg, flags);
 }
 
-typedef struct scene {
+typedef struct rig {
     dtlsl_config *config;
     dtlsl__udp *udp;
     int fd[PEERS];
     dtlsl_path path[PEERS];
     uint8_t arena[MANY * LONG];
     dtlsl__output list[MANY];
-} scene;
+} rig;
 
-static scene *
-open_scene(const char *host)
+static rig *
+open_rig(const char *host)
 {
-    static scene s;
+    static rig s;
     char err[256];
     struct sockaddr_storage name;
     const dtlsl__datagram *list;
@@ -114,7 +115,7 @@ open_scene(const char *host)
 }
 
 static void
-close_scene(scene *s)
+close_rig(rig *s)
 {
     for (int i = 0; i < PEERS; i++)
         close(s->fd[i]);
@@ -124,7 +125,7 @@ close_scene(scene *s)
 
 /* 'n' outputs behind each other: of lens[] to peers[], which repeat. */
 static void
-fill(scene *s, uint32_t n, const uint32_t *lens, const int *peers,
+fill(rig *s, uint32_t n, const uint32_t *lens, const int *peers,
      uint32_t period)
 {
     uint32_t offset = 0;
@@ -139,16 +140,16 @@ fill(scene *s, uint32_t n, const uint32_t *lens, const int *peers,
 
 /* All came, each as it was and in order. */
 static void
-expect_all(scene *s, uint32_t n)
+expect_all(rig *s, uint32_t n)
 {
     static uint8_t buf[65536];
 
     for (uint32_t i = 0; i < n; i++) {
-        int peer =
+        int who =
             memcmp(&s->list[i].path, &s->path[1], sizeof(s->path[1])) ? 0 : 1;
-        struct pollfd in = {s->fd[peer], POLLIN, 0};
+        struct pollfd in = {s->fd[who], POLLIN, 0};
         ck_assert_int_eq(poll(&in, 1, 10000), 1);
-        ck_assert_int_eq(recv(s->fd[peer], buf, sizeof(buf), 0),
+        ck_assert_int_eq(recv(s->fd[who], buf, sizeof(buf), 0),
                          (ssize_t)s->list[i].len);
         ck_assert_mem_eq(buf, s->arena + s->list[i].offset, s->list[i].len);
     }
@@ -162,7 +163,7 @@ check(const char *host, int single, uint32_t n, const uint32_t *lens,
       const int *peers, uint32_t period, unsigned wanted_cut,
       unsigned wanted_entire)
 {
-    scene *s = open_scene(host);
+    rig *s = open_rig(host);
 
     dtlsl__udp_set_single(s->udp, single);
     fill(s, n, lens, peers, period);
@@ -170,17 +171,17 @@ check(const char *host, int single, uint32_t n, const uint32_t *lens,
     expect_all(s, n);
     ck_assert_uint_eq(cut, wanted_cut);
     ck_assert_uint_eq(entire, wanted_entire);
-    close_scene(s);
+    close_rig(s);
 }
 
 START_TEST(records_of_one_length_to_one_peer_are_one_message)
 {
     const uint32_t lens[] = {100};
-    const int peer[] = {0};
+    const int one[] = {0};
 
     for (int single = 0; single < 2; single++) {
-        check("127.0.0.1", single, 10, lens, peer, 1, 1, 0);
-        check("127.0.0.1", single, 1, lens, peer, 1, 0, 1);
+        check("127.0.0.1", single, 10, lens, one, 1, 1, 0);
+        check("127.0.0.1", single, 1, lens, one, 1, 0, 1);
     }
 }
 END_TEST
@@ -188,21 +189,21 @@ END_TEST
 START_TEST(a_message_has_64_segments_or_65000_bytes)
 {
     const uint32_t lens[] = {LONG}, small[] = {10};
-    const int peer[] = {0};
+    const int one[] = {0};
 
-    check("127.0.0.1", 0, 130, small, peer, 1, 3, 0); /* 64, 64, 2 */
-    check("127.0.0.1", 0, 129, small, peer, 1, 2, 1);
-    check("127.0.0.1", 0, 70, lens, peer, 1, 2, 0); /* 64, 6 */
+    check("127.0.0.1", 0, 130, small, one, 1, 3, 0); /* 64, 64, 2 */
+    check("127.0.0.1", 0, 129, small, one, 1, 2, 1);
+    check("127.0.0.1", 0, 70, lens, one, 1, 2, 0); /* 64, 6 */
 }
 END_TEST
 
 START_TEST(a_shorter_one_ends_a_message)
 {
     const uint32_t lens[] = {100, 100, 50}, up[] = {50, 100};
-    const int peer[] = {0, 0, 0};
+    const int one[] = {0, 0, 0};
 
-    check("127.0.0.1", 0, 6, lens, peer, 3, 2, 0);
-    check("127.0.0.1", 0, 2, up, peer, 2, 0, 2);
+    check("127.0.0.1", 0, 6, lens, one, 3, 2, 0);
+    check("127.0.0.1", 0, 2, up, one, 2, 0, 2);
 }
 END_TEST
 
@@ -219,16 +220,16 @@ END_TEST
 START_TEST(what_does_not_lie_behind_the_other_is_not_joined)
 {
     const uint32_t lens[] = {100};
-    const int peer[] = {0};
-    scene *s = open_scene("127.0.0.1");
+    const int one[] = {0};
+    rig *s = open_rig("127.0.0.1");
 
-    fill(s, 3, lens, peer, 1);
+    fill(s, 3, lens, one, 1);
     s->list[2].offset++;
     ck_assert_uint_eq(dtlsl__udp_send(s->udp, s->list, 3, s->arena), 3);
     expect_all(s, 3);
     ck_assert_uint_eq(cut, 1);
     ck_assert_uint_eq(entire, 1);
-    close_scene(s);
+    close_rig(s);
 }
 END_TEST
 
@@ -238,7 +239,7 @@ check_refusal(int error, int single)
 {
     const uint32_t lens[] = {100, 100, 60, 70};
     const int peers[] = {0, 0, 1, 1};
-    scene *s = open_scene("127.0.0.1");
+    rig *s = open_rig("127.0.0.1");
 
     dtlsl__udp_set_single(s->udp, single);
     refusal = error;
@@ -249,7 +250,7 @@ check_refusal(int error, int single)
     cut = 0;
     ck_assert_uint_eq(dtlsl__udp_send(s->udp, s->list, 2, s->arena), 2);
     ck_assert_uint_eq(cut, 0);
-    close_scene(s);
+    close_rig(s);
 }
 
 START_TEST(where_the_system_cannot_cut_all_go_one_by_one)
@@ -266,11 +267,11 @@ END_TEST
 START_TEST(another_refusal_costs_one_message)
 {
     const uint32_t lens[] = {100};
-    const int peer[] = {0};
-    scene *s = open_scene("127.0.0.1");
+    const int one[] = {0};
+    rig *s = open_rig("127.0.0.1");
 
     refusal = EPERM;
-    fill(s, 5, lens, peer, 1);
+    fill(s, 5, lens, one, 1);
     ck_assert_uint_eq(dtlsl__udp_send(s->udp, s->list, 5, s->arena), 5);
     ck_assert_uint_eq(dtlsl__udp_counters(s->udp)->n[DTLSL__N_SEND_DROPPED],
                       5);
@@ -279,22 +280,17 @@ START_TEST(another_refusal_costs_one_message)
     ck_assert_uint_eq(dtlsl__udp_send(s->udp, s->list, 5, s->arena), 5);
     ck_assert_uint_eq(cut, 2);
     ck_assert_uint_eq(dtlsl__udp_counters(s->udp)->n[DTLSL__N_SENT], 5);
-    close_scene(s);
+    close_rig(s);
 }
 END_TEST
 
 START_TEST(ipv6_is_cut_too)
 {
     const uint32_t lens[] = {100};
-    const int peer[] = {0};
-    struct sockaddr_in6 name = {.sin6_family = AF_INET6,
-                                .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
-    int has = fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
+    const int one[] = {0};
 
-    close(fd);
-    if (has)
-        check("::1", 0, 10, lens, peer, 1, 1, 0);
+    if (scene_has_ipv6())
+        check("::1", 0, 10, lens, one, 1, 1, 0);
 }
 END_TEST
 

@@ -2,6 +2,7 @@
  * Which socket the kernel gives a datagram to, over loopback. */
 #include "steer.h"
 #include "address.h"
+#include "scene.h"
 #include "test.h"
 #include "udp.h"
 #include <arpa/inet.h>
@@ -53,6 +54,13 @@ static const struct {
     {"alert", 21, 0, 1, 0, DTLSL__SESSIONS},
     {"application data", 23, 1, 1, 0, DTLSL__SESSIONS},
 };
+
+static header
+make_row(size_t i)
+{
+    return make(rows[i].type, rows[i].epoch, rows[i].message,
+                rows[i].message_seq);
+}
 
 static int refused; /* the socket option that is, or 0 */
 
@@ -156,8 +164,7 @@ check_classes(const char *host, const char *to)
 
     ck_assert_uint_eq(dtlsl__udp_count(udp), DTLSL__CLASSES);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        header h = make(rows[i].type, rows[i].epoch, rows[i].message,
-                        rows[i].message_seq);
+        header h = make_row(i);
         say(fd, &h, sizeof(h));
         expect_only(udp, rows[i].class, 1, rows[i].what);
     }
@@ -166,25 +173,11 @@ check_classes(const char *host, const char *to)
     free_config(config);
 }
 
-/* Without ::1 there is nothing to test with IPv6. */
-static int
-has_ipv6(void)
-{
-    struct sockaddr_in6 name = {.sin6_family = AF_INET6,
-                                .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
-    int ok = fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return ok;
-}
-
 START_TEST(each_class_has_a_socket)
 {
     check_classes("127.0.0.1", "127.0.0.1");
     check_classes(NULL, "127.0.0.1");
-    if (!has_ipv6())
+    if (!scene_has_ipv6())
         return;
     check_classes("::1", "::1");
     check_classes(NULL, "::1");
@@ -265,8 +258,7 @@ START_TEST(without_isolate_there_is_one_socket)
 
     ck_assert_uint_eq(dtlsl__udp_count(udp), 1);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        header h = make(rows[i].type, rows[i].epoch, rows[i].message,
-                        rows[i].message_seq);
+        header h = make_row(i);
         say(fd, &h, sizeof(h));
     }
     say(fd, "junk", 4);
@@ -443,8 +435,7 @@ check_peer(pack *p, int fd, uint32_t address, uint32_t classes,
     uint32_t who = worker[share_of(address, source_port(fd))];
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        header h = make(rows[i].type, rows[i].epoch, rows[i].message,
-                        rows[i].message_seq);
+        header h = make_row(i);
         uint32_t class = classes > 1 ? (uint32_t)rows[i].class : 0;
         say(fd, &h, sizeof(h));
         ck_assert_int_eq(pack_which(p), (int)(who * classes + class));
@@ -487,7 +478,7 @@ START_TEST(a_peer_stays_with_its_worker)
     check_shares(AF_INET, DTLSL__CLASSES, 0);
     check_shares(AF_INET, 1, 0);
     check_shares(AF_INET, DTLSL__CLASSES, 1);
-    if (!has_ipv6())
+    if (!scene_has_ipv6())
         return;
     check_shares(AF_INET6, DTLSL__CLASSES, 0);
     check_shares(AF_INET6, 1, 0);
@@ -639,6 +630,28 @@ START_TEST(a_sibling_reads_what_a_stopped_worker_left)
 }
 END_TEST
 
+/* The heir stops before it has read anything of it. */
+START_TEST(what_an_heir_leaves_is_inherited_in_turn)
+{
+    header h = make(22, 0, 1, 0);
+    size_t n = 0;
+    fleet f;
+
+    fleet_open(&f, "1");
+    for (int i = 0; i < FLOWS; i++)
+        say(f.fd[i], &h, sizeof(h));
+    dtlsl__udp_close(f.udp[2]);
+    ck_assert_uint_ne(dtlsl__udp_inherited(f.udp[1]), 0);
+    dtlsl__udp_close(f.udp[1]);
+    f.udp[1] = f.udp[2] = NULL;
+    while (dtlsl__udp_inherited(f.udp[0]) != 0)
+        for (uint32_t c = 0; c < DTLSL__CLASSES; c++)
+            n += waiting(f.udp[0], c);
+    ck_assert_uint_eq(n, FLOWS);
+    fleet_close(&f);
+}
+END_TEST
+
 /* A worker that is still to come finds what arrived for it. */
 START_TEST(a_late_worker_has_lost_nothing)
 {
@@ -681,6 +694,7 @@ main(void)
         shares_are_even,
         a_worker_that_stops_moves_only_its_own_flows,
         a_sibling_reads_what_a_stopped_worker_left,
+        what_an_heir_leaves_is_inherited_in_turn,
         a_late_worker_has_lost_nothing,
     };
 

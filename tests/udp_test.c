@@ -2,6 +2,7 @@
  * The socket, on loopback. */
 #include "udp.h"
 #include "address.h"
+#include "scene.h"
 #include "test.h"
 #include <arpa/inet.h>
 #include <errno.h>
@@ -46,20 +47,6 @@ client_to(const dtlsl__udp *udp, const char *host)
     fd = socket(name.ss_family, SOCK_DGRAM, 0);
     ck_assert_int_eq(connect(fd, (struct sockaddr *)&name, len), 0);
     return fd;
-}
-
-/* Without ::1 there is nothing to test with IPv6. */
-static int
-has_ipv6(void)
-{
-    struct sockaddr_in6 name = {.sin6_family = AF_INET6,
-                                .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
-    int ok = fd >= 0 && bind(fd, (struct sockaddr *)&name, sizeof(name)) == 0;
-
-    if (fd >= 0)
-        close(fd);
-    return ok;
 }
 
 static const dtlsl__datagram *
@@ -129,7 +116,7 @@ START_TEST(ipv6_is_served_from_the_address_sent_to)
     char err[256];
     dtlsl__udp *udp;
 
-    for (int wildcard = 0; wildcard < 2 && has_ipv6(); wildcard++) {
+    for (int wildcard = 0; wildcard < 2 && scene_has_ipv6(); wildcard++) {
         udp = open_udp(wildcard ? NULL : "::1", err, sizeof(err));
         for (int single = 0; single < 2; single++) {
             dtlsl__udp_set_single(udp, single);

@@ -2,13 +2,15 @@
  * What OpenSSL itself costs a server: DTLS 1.2 in memory, without sockets,
  * cookies or any other work.
  *
- *     bench/bound handshake|echo [-g GROUPS] [-s SIZE] [-t SECONDS] [-C CPU]
- *                 [-c CERT.pem -k KEY.pem]
+ *     bench/bound handshake|echo [-j AT_ONCE] [-g GROUPS] [-s SIZE]
+ *                 [-t SECONDS] [-C CPU] [-c CERT.pem -k KEY.pem]
  *
  * A handshake is from SSL_new() to SSL_free(); an echo is SSL_read() and
  * SSL_write() of a message of SIZE bytes (64), 64 of them between two looks at
- * the clock. The clock is the thread's CPU time around the server's calls;
- * the client's are not in it. Prints one line of JSON. */
+ * the clock. With -j so many sessions (1) take turns, as a server's do, which
+ * costs it the caches: a flight of each handshake, four echoes of each. The
+ * clock is the thread's CPU time around the server's calls; the client's are
+ * not in it. Prints one line of JSON. */
 #include "clock.h"
 #include "identity.h"
 #include "openssl_side.h"
@@ -25,16 +27,20 @@
 
 enum {
     MTU = 1400,
-    MESSAGE_MAX = 1300 /* in a datagram of that MTU */
+    MESSAGE_MAX = 1300, /* in a datagram of that MTU */
+    AT_ONCE_MAX = 1000,
+    TURN = 4 /* messages of each session that takes turns with others */
 };
 
 typedef struct side {
-    SSL_CTX *ctx;
     SSL *ssl;
     queue in;
 } side;
 
-static side server, client;
+/* Of the sessions that take turns. */
+static side *server, *client;
+static size_t at_once = 1;
+static SSL_CTX *server_ctx, *client_ctx;
 static int is_echo;
 static const char *groups;
 static size_t size = 64;
@@ -54,9 +60,9 @@ cpu_seconds(void)
 /* ---- both sides ---- */
 
 static void
-new_ssl(side *s, side *other)
+new_ssl(side *s, side *other, SSL_CTX *ctx)
 {
-    s->ssl = SSL_new(s->ctx);
+    s->ssl = SSL_new(ctx);
     if (s->ssl == NULL)
         refuse("OpenSSL", "out of memory");
     SSL_set_bio(s->ssl, queue_bio_new(&s->in), queue_bio_new(&other->in));
@@ -76,88 +82,101 @@ shake(SSL *ssl)
 
 /* ---- the server under the clock ---- */
 
-static int
-server_shakes(void)
+/* How many sessions are complete. */
+static size_t
+servers_shake(void)
 {
     double start = cpu_seconds();
-    int done;
+    size_t done = 0;
 
-    if (server.ssl == NULL) {
-        new_ssl(&server, &client);
-        SSL_set_accept_state(server.ssl);
+    for (size_t i = 0; i < at_once; i++) {
+        if (server[i].ssl == NULL) {
+            new_ssl(&server[i], &client[i], server_ctx);
+            SSL_set_accept_state(server[i].ssl);
+        }
+        done += (size_t)shake(server[i].ssl);
     }
-    done = shake(server.ssl);
     server_s += cpu_seconds() - start;
     return done;
 }
 
 static void
-server_ends(void)
+servers_end(void)
 {
     double start = cpu_seconds();
 
-    SSL_free(server.ssl);
+    for (size_t i = 0; i < at_once; i++) {
+        SSL_free(server[i].ssl);
+        server[i].ssl = NULL;
+    }
     server_s += cpu_seconds() - start;
-    server.ssl = NULL;
 }
 
 static void
-server_echoes(void)
+servers_echo(void)
 {
     double start = cpu_seconds();
     char data[MESSAGE_MAX];
     int n;
 
-    while ((n = SSL_read(server.ssl, data, sizeof(data))) > 0)
-        SSL_write(server.ssl, data, n);
+    for (size_t i = 0; i < at_once; i++)
+        while ((n = SSL_read(server[i].ssl, data, sizeof(data))) > 0)
+            SSL_write(server[i].ssl, data, n);
     server_s += cpu_seconds() - start;
 }
 
 /* ---- operations ---- */
 
 static void
-connect_both(void)
+connect_all(void)
 {
-    int client_done, server_done;
+    size_t clients_done, servers_done;
 
-    new_ssl(&client, &server);
-    SSL_set_connect_state(client.ssl);
+    for (size_t i = 0; i < at_once; i++) {
+        new_ssl(&client[i], &server[i], client_ctx);
+        SSL_set_connect_state(client[i].ssl);
+    }
     do {
-        client_done = shake(client.ssl);
-        server_done = server_shakes();
-    } while (!client_done || !server_done);
+        clients_done = 0;
+        for (size_t i = 0; i < at_once; i++)
+            clients_done += (size_t)shake(client[i].ssl);
+        servers_done = servers_shake();
+    } while (clients_done < at_once || servers_done < at_once);
 }
 
 static void
 part(void)
 {
-    SSL_free(client.ssl);
-    client.ssl = NULL;
-    client.in.n = server.in.n = 0;
-    server_ends();
+    for (size_t i = 0; i < at_once; i++) {
+        SSL_free(client[i].ssl);
+        client[i].ssl = NULL;
+        client[i].in.n = server[i].in.n = 0;
+    }
+    servers_end();
 }
 
 static void
-handshake(void)
+handshakes(void)
 {
-    connect_both();
+    connect_all();
     part();
-    operations++;
+    operations += at_once;
 }
 
 static void
-echo_batch(void)
+echoes(void)
 {
     char data[MESSAGE_MAX] = {0};
+    size_t turn = at_once > 1 ? TURN : QUEUE_MAX;
 
-    for (int i = 0; i < QUEUE_MAX; i++)
-        if (SSL_write(client.ssl, data, (int)size) != (int)size)
+    for (size_t i = 0; i < at_once * turn; i++)
+        if (SSL_write(client[i / turn].ssl, data, (int)size) != (int)size)
             refuse("echo", "the client cannot write");
-    server_echoes();
-    for (int i = 0; i < QUEUE_MAX; i++)
-        if (SSL_read(client.ssl, data, sizeof(data)) != (int)size)
+    servers_echo();
+    for (size_t i = 0; i < at_once * turn; i++)
+        if (SSL_read(client[i / turn].ssl, data, sizeof(data)) != (int)size)
             refuse("echo", "it did not come back");
-    operations += QUEUE_MAX;
+    operations += at_once * turn;
 }
 
 static double
@@ -185,9 +204,11 @@ read_options(int argc, char **argv, identity *id)
     const char *certificate = NULL, *key = NULL;
     int c;
 
-    while ((c = getopt(argc, argv, "g:s:t:C:c:k:")) != -1) {
+    while ((c = getopt(argc, argv, "j:g:s:t:C:c:k:")) != -1) {
         if (c == 'g')
             groups = optarg;
+        else if (c == 'j')
+            at_once = read_number(optarg, 1, AT_ONCE_MAX);
         else if (c == 's')
             size = read_number(optarg, 1, MESSAGE_MAX);
         else if (c == 'c')
@@ -200,8 +221,9 @@ read_options(int argc, char **argv, identity *id)
     is_echo = argc - optind == 1 && strcmp(argv[optind], "echo") == 0;
     if (argc - optind != 1 ||
         (!is_echo && strcmp(argv[optind], "handshake") != 0))
-        refuse("usage", "bound handshake|echo [-g GROUPS] [-s SIZE] "
-                        "[-t SECONDS] [-C CPU] [-c CERT.pem -k KEY.pem]");
+        refuse("usage",
+               "bound handshake|echo [-j AT_ONCE] [-g GROUPS] "
+               "[-s SIZE] [-t SECONDS] [-C CPU] [-c CERT.pem -k KEY.pem]");
     identity_get(id, certificate, key);
 }
 
@@ -213,19 +235,25 @@ main(int argc, char **argv)
 
     read_options(argc, argv, &id);
     apply_common(&common);
-    server.ctx = openssl_context(DTLS_server_method(), groups);
-    client.ctx = openssl_context(DTLS_client_method(), groups);
-    openssl_use_identity(server.ctx, &id);
+    server = calloc(at_once, sizeof(*server));
+    client = calloc(at_once, sizeof(*client));
+    if (server == NULL || client == NULL)
+        refuse("sessions", "out of memory");
+    server_ctx = openssl_context(DTLS_server_method(), groups);
+    client_ctx = openssl_context(DTLS_client_method(), groups);
+    openssl_use_identity(server_ctx, &id);
     if (is_echo)
-        connect_both();
-    elapsed = run(is_echo ? echo_batch : handshake);
+        connect_all();
+    elapsed = run(is_echo ? echoes : handshakes);
     printf("{\"operations\":%" PRIu64 ",\"server_s\":%.6f,\"seconds\":%.6f}\n",
            operations, server_s, elapsed);
     if (is_echo)
         part();
-    SSL_CTX_free(server.ctx);
-    SSL_CTX_free(client.ctx);
+    SSL_CTX_free(server_ctx);
+    SSL_CTX_free(client_ctx);
     queue_bio_stop();
     identity_free(&id);
+    free(server);
+    free(client);
     return 0;
 }
