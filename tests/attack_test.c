@@ -292,6 +292,17 @@ END_TEST
 
 /* Limits */
 
+/* n hellos that came at once. */
+static void
+input_batch(world *w, const dtlsl_path *path, uint8_t hello[][HELLO_ROOM],
+            const size_t *len, int n)
+{
+    world_begin(w);
+    for (int i = 0; i < n; i++)
+        world_input_raw(w, &path[i], hello[i], len[i]);
+    world_flush(w);
+}
+
 START_TEST(four_accepts_a_batch_and_no_more)
 {
     world *w = world_new(NULL);
@@ -303,17 +314,11 @@ START_TEST(four_accepts_a_batch_and_no_more)
         path[i] = world_path(i + 1, 4000);
         len[i] = world_forge(w, &path[i], (uint8_t)i, hello[i]);
     }
-    world_begin(w);
-    for (int i = 0; i < 6; i++)
-        world_input_raw(w, &path[i], hello[i], len[i]);
-    world_flush(w);
+    input_batch(w, path, hello, len, 6);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 4);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_RATION), 2);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_SSL_NEW), 4);
-    world_begin(w);
-    for (int i = 0; i < 6; i++)
-        world_input_raw(w, &path[i], hello[i], len[i]);
-    world_flush(w);
+    input_batch(w, path, hello, len, 6);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 6);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_DUPLICATE), 4);
     world_check_sums(w);
@@ -337,10 +342,7 @@ START_TEST(a_full_prefix_is_refused_before_the_ration_is_asked)
         path[i] = world_path(i < 5 ? i + 1 : 9, 4000);
         len[i] = world_forge(w, &path[i], (uint8_t)i, hello[i]);
     }
-    world_begin(w);
-    for (int i = 0; i < 6; i++)
-        world_input_raw(w, &path[i], hello[i], len[i]);
-    world_flush(w);
+    input_batch(w, path, hello, len, 6);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 8);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_RATION), 1);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_PREFIX), 1);
@@ -364,10 +366,7 @@ START_TEST(one_half_open_one_a_batch_is_replaced)
         len[i] = world_forge(w, &path[i], 2, hello[i]);
     }
     for (uint64_t batch = 1; batch <= 2; batch++) {
-        world_begin(w);
-        for (int i = 0; i < 4; i++)
-            world_input_raw(w, &path[i], hello[i], len[i]);
-        world_flush(w);
+        input_batch(w, path, hello, len, 4);
         ck_assert_uint_eq(world_counter(w, DTLSL__N_REPLACED), 0);
         ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 4 + batch);
         ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_RATION), 1);
@@ -599,10 +598,7 @@ START_TEST(who_is_refused_takes_nothing_of_the_ration)
         path[i] = world_path(i < 5 ? 20 + i : 10, 4000);
         len[i] = world_forge(w, &path[i], 2, hello[i]);
     }
-    world_begin(w);
-    for (int i = 0; i < 6; i++)
-        world_input_raw(w, &path[i], hello[i], len[i]);
-    world_flush(w);
+    input_batch(w, path, hello, len, 6);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_MAX_HANDSHAKES), 5);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_DROP_RATION), 0);
     ck_assert_uint_eq(world_counter(w, DTLSL__N_ACCEPTED), 9);

@@ -122,6 +122,33 @@ START_TEST(drops_are_counted_where_they_were)
 }
 END_TEST
 
+START_TEST(a_given_socket_and_a_shared_port_are_not_sorted)
+{
+    struct sockaddr_in name = scene_loopback(0);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    dtlsl_config *config = scene_config();
+    dtlsl_listener *l[2];
+
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    scene_set(config, "isolate", "1");
+    scene_set(config, "reuse-port", "1");
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(dtlsl_listener_new(&l[i], config, NULL), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_listener_start_fd(l[0], fd), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_listener_start(l[1], "127.0.0.1", 0), DTLSL_OK);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_uint_eq(dtlsl_listener_counter(l[i], "isolated"), 0);
+        send_many(scene_port_of(l[i]), (const uint8_t *)"junk", 4, 1);
+        dtlsl_listener_poll(l[i], 0);
+        ck_assert_ptr_null(dtlsl_listener_next(l[i]));
+        ck_assert_uint_eq(dtlsl_listener_counter(l[i], "drop_short"), 1);
+        dtlsl_listener_free(l[i]);
+    }
+    dtlsl_config_free(config);
+    close(fd);
+}
+END_TEST
+
 /* What one wake-up takes of each class when all have plenty. */
 START_TEST(a_wake_up_has_shares)
 {
@@ -270,6 +297,7 @@ main(void)
     const TTest *const tests[] = {
         a_flood_of_hellos_takes_nothing_from_a_session,
         drops_are_counted_where_they_were,
+        a_given_socket_and_a_shared_port_are_not_sorted,
         a_wake_up_has_shares,
         pulling_nobody_starves,
         a_fragmented_hello_makes_a_session,

@@ -145,6 +145,37 @@ waiting(dtlsl__udp *udp, uint32_t socket)
     return sum;
 }
 
+/* A listener's sockets, and a client. */
+typedef struct pair {
+    dtlsl_config *config;
+    dtlsl__udp *udp;
+    int fd;
+} pair;
+
+static pair
+pair_open(const char *isolate, const char *host, const char *to)
+{
+    pair p = {.config = new_config("1", isolate)};
+
+    p.udp = open_on(p.config, host, 0);
+    p.fd = client_from(NULL, 0, to, port_of(p.udp));
+    return p;
+}
+
+static pair
+pair_on_loopback(const char *isolate)
+{
+    return pair_open(isolate, "127.0.0.1", "127.0.0.1");
+}
+
+static void
+pair_close(pair *p)
+{
+    close(p->fd);
+    dtlsl__udp_close(p->udp);
+    free_config(p->config);
+}
+
 static void
 expect_only(dtlsl__udp *udp, int class, size_t n, const char *what)
 {
@@ -158,19 +189,15 @@ expect_only(dtlsl__udp *udp, int class, size_t n, const char *what)
 static void
 check_classes(const char *host, const char *to)
 {
-    dtlsl_config *config = new_config("1", "1");
-    dtlsl__udp *udp = open_on(config, host, 0);
-    int fd = client_from(NULL, 0, to, port_of(udp));
+    pair p = pair_open("1", host, to);
 
-    ck_assert_uint_eq(dtlsl__udp_count(udp), DTLSL__CLASSES);
+    ck_assert_uint_eq(dtlsl__udp_count(p.udp), DTLSL__CLASSES);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         header h = make_row(i);
-        say(fd, &h, sizeof(h));
-        expect_only(udp, rows[i].class, 1, rows[i].what);
+        say(p.fd, &h, sizeof(h));
+        expect_only(p.udp, rows[i].class, 1, rows[i].what);
     }
-    close(fd);
-    dtlsl__udp_close(udp);
-    free_config(config);
+    pair_close(&p);
 }
 
 START_TEST(each_class_has_a_socket)
@@ -186,27 +213,21 @@ END_TEST
 
 START_TEST(later_fragments_travel_with_the_first_one)
 {
-    dtlsl_config *config = new_config("1", "1");
-    dtlsl__udp *udp = open_on(config, "127.0.0.1", 0);
-    int fd = client_from(NULL, 0, "127.0.0.1", port_of(udp));
+    pair p = pair_on_loopback("1");
 
     for (uint8_t offset = 0; offset < 5; offset++) {
         header h = make(22, 0, 1, 1);
         h.rest[1] = offset;
-        say(fd, &h, sizeof(h));
+        say(p.fd, &h, sizeof(h));
     }
-    expect_only(udp, DTLSL__VERIFYING, 5, "fragments");
-    close(fd);
-    dtlsl__udp_close(udp);
-    free_config(config);
+    expect_only(p.udp, DTLSL__VERIFYING, 5, "fragments");
+    pair_close(&p);
 }
 END_TEST
 
 START_TEST(what_cannot_be_dtls_is_dropped_by_the_kernel)
 {
-    dtlsl_config *config = new_config("1", "1");
-    dtlsl__udp *udp = open_on(config, "127.0.0.1", 0);
-    int fd = client_from(NULL, 0, "127.0.0.1", port_of(udp));
+    pair p = pair_on_loopback("1");
     const uint64_t *n;
     header junk[6], hello = make(22, 0, 1, 0);
 
@@ -217,55 +238,45 @@ START_TEST(what_cannot_be_dtls_is_dropped_by_the_kernel)
     junk[2].major = 3; /* TLS */
     junk[3].type = 0;
     for (int i = 0; i < 4; i++)
-        say(fd, &junk[i], sizeof(junk[i]));
+        say(p.fd, &junk[i], sizeof(junk[i]));
     for (size_t len = 0; len < 13; len++)
-        say(fd, &junk[4], len);
-    expect_only(udp, -1, 0, "junk");
-    say(fd, &hello, sizeof(hello));
-    expect_only(udp, DTLSL__STRANGERS, 1, "the next one");
-    n = dtlsl__udp_counters(udp)->n;
+        say(p.fd, &junk[4], len);
+    expect_only(p.udp, -1, 0, "junk");
+    say(p.fd, &hello, sizeof(hello));
+    expect_only(p.udp, DTLSL__STRANGERS, 1, "the next one");
+    n = dtlsl__udp_counters(p.udp)->n;
     ck_assert_uint_eq(n[DTLSL__N_KERNEL_DROPS], 17);
     ck_assert_uint_eq(n[DTLSL__N_KERNEL_DROPS_STRANGERS], 17);
     ck_assert_uint_eq(n[DTLSL__N_KERNEL_DROPS_SESSIONS], 0);
-    close(fd);
-    dtlsl__udp_close(udp);
-    free_config(config);
+    pair_close(&p);
 }
 END_TEST
 
 /* A record header alone is let through; it is too short to be sorted. */
 START_TEST(a_record_header_alone_goes_to_the_strangers)
 {
-    dtlsl_config *config = new_config("1", "1");
-    dtlsl__udp *udp = open_on(config, "127.0.0.1", 0);
-    int fd = client_from(NULL, 0, "127.0.0.1", port_of(udp));
+    pair p = pair_on_loopback("1");
     header h = make(22, 0, 1, 1);
 
     for (size_t len = 13; len < 19; len++)
-        say(fd, &h, len);
-    expect_only(udp, DTLSL__STRANGERS, 6, "short ones");
-    close(fd);
-    dtlsl__udp_close(udp);
-    free_config(config);
+        say(p.fd, &h, len);
+    expect_only(p.udp, DTLSL__STRANGERS, 6, "short ones");
+    pair_close(&p);
 }
 END_TEST
 
 START_TEST(without_isolate_there_is_one_socket)
 {
-    dtlsl_config *config = new_config("1", "0");
-    dtlsl__udp *udp = open_on(config, "127.0.0.1", 0);
-    int fd = client_from(NULL, 0, "127.0.0.1", port_of(udp));
+    pair p = pair_on_loopback("0");
 
-    ck_assert_uint_eq(dtlsl__udp_count(udp), 1);
+    ck_assert_uint_eq(dtlsl__udp_count(p.udp), 1);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         header h = make_row(i);
-        say(fd, &h, sizeof(h));
+        say(p.fd, &h, sizeof(h));
     }
-    say(fd, "junk", 4);
-    ck_assert_uint_eq(waiting(udp, 0), sizeof(rows) / sizeof(rows[0]) + 1);
-    close(fd);
-    dtlsl__udp_close(udp);
-    free_config(config);
+    say(p.fd, "junk", 4);
+    ck_assert_uint_eq(waiting(p.udp, 0), sizeof(rows) / sizeof(rows[0]) + 1);
+    pair_close(&p);
 }
 END_TEST
 
@@ -285,48 +296,40 @@ START_TEST(where_sorting_is_refused_there_is_one_socket)
     const int options[] = {SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_FILTER};
 
     for (size_t i = 0; i < 2; i++) {
-        dtlsl_config *config = new_config("1", "1");
-        dtlsl__udp *udp;
-        int fd;
+        pair p;
         refused = options[i];
-        udp = open_on(config, "127.0.0.1", 0);
+        p = pair_on_loopback("1");
         refused = 0;
-        ck_assert_uint_eq(dtlsl__udp_count(udp), 1);
-        fd = client_from(NULL, 0, "127.0.0.1", port_of(udp));
-        say(fd, "junk", 4);
-        ck_assert_uint_eq(waiting(udp, 0), 1);
-        close(fd);
-        dtlsl__udp_close(udp);
-        free_config(config);
+        ck_assert_uint_eq(dtlsl__udp_count(p.udp), 1);
+        say(p.fd, "junk", 4);
+        ck_assert_uint_eq(waiting(p.udp, 0), 1);
+        pair_close(&p);
     }
 }
 END_TEST
 
 START_TEST(an_answer_leaves_by_the_socket_that_it_names)
 {
-    dtlsl_config *config = new_config("1", "1");
-    dtlsl__udp *udp = open_on(config, "127.0.0.1", 0);
-    int fd = client_from(NULL, 0, "127.0.0.1", port_of(udp));
+    pair p = pair_on_loopback("1");
     header h = make(22, 0, 1, 0);
     const dtlsl__datagram *list;
     dtlsl__output out[4];
     char buf[8];
 
-    say(fd, &h, sizeof(h));
-    ck_assert_uint_eq(dtlsl__udp_receive(udp, DTLSL__STRANGERS, 1, &list), 1);
+    say(p.fd, &h, sizeof(h));
+    ck_assert_uint_eq(dtlsl__udp_receive(p.udp, DTLSL__STRANGERS, 1, &list),
+                      1);
     for (uint32_t i = 0; i < 4; i++)
         out[i] = (dtlsl__output){i, 1, i < 3 ? i : 0, list[0].path};
-    ck_assert_uint_eq(dtlsl__udp_send(udp, out, 4, (const uint8_t *)"abcd"),
+    ck_assert_uint_eq(dtlsl__udp_send(p.udp, out, 4, (const uint8_t *)"abcd"),
                       4);
     for (int i = 0; i < 4; i++) {
-        struct pollfd in = {fd, POLLIN, 0};
+        struct pollfd in = {p.fd, POLLIN, 0};
         ck_assert_int_eq(poll(&in, 1, WAIT_MS), 1);
-        ck_assert_int_eq(recv(fd, buf, sizeof(buf), 0), 1);
+        ck_assert_int_eq(recv(p.fd, buf, sizeof(buf), 0), 1);
         ck_assert_int_eq(buf[0], "abcd"[i]);
     }
-    close(fd);
-    dtlsl__udp_close(udp);
-    free_config(config);
+    pair_close(&p);
 }
 END_TEST
 
