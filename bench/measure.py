@@ -10,6 +10,7 @@ p99_ms, rss_kb. A run gives several, a round has one run of each variant.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import platform
@@ -22,6 +23,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import (
@@ -40,6 +42,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START_S = 10.0  # for a server, until it listens
 STOP_S = 10.0
 VOID_CPUS = 0.10  # that something else may have had in a run that counts
+PR_SET_PDEATHSIG = 1  # prctl(2)
 
 Figures = Dict[str, float]
 Round = Dict[str, Figures]
@@ -122,6 +125,16 @@ def last_line(text: str) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
+def place(parent: int, cpu: int, nice: int) -> None:
+    """In a new process, before it becomes a program: on that CPU, and ended
+    by the kernel with its parent, also with one that has just gone."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    os.sched_setaffinity(0, {cpu})
+    os.nice(nice)
+
+
 class Program:
     """A program that runs on a CPU, in a with statement at whose end it is
     stopped. The kernel ends it should we be killed."""
@@ -141,18 +154,18 @@ class Program:
         os.set_blocking(complaints, False)
         self._said = b""
         self._complaints = b""
-        prefix = ["setpriv", "--pdeathsig", "KILL", "taskset", "-c", cpu]
         try:
             self._process = subprocess.Popen(
-                [*prefix, "nice", "-n", str(nice), *command],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=complaints,
                 env=environment(build),
+                preexec_fn=partial(place, os.getpid(), int(cpu), nice),
             )
-        except OSError as error:
+        except (OSError, subprocess.SubprocessError) as error:
             os.close(self._errors)
-            raise Failure(str(error)) from error
+            raise Failure(f"{command[0]} on CPU {cpu}: {error}") from error
         finally:
             os.close(complaints)
 

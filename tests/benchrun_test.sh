@@ -12,9 +12,7 @@ python=$(find_python) || unable "no python3"
 export PYTHONDONTWRITEBYTECODE=1 MYPY_CACHE_DIR=$dir/mypy MYPYPATH=$bench
 export DTLSL_BENCH=$bench
 
-for tool in setpriv taskset nice openssl; do
-    command -v "$tool" >/dev/null || unable "no $tool"
-done
+command -v openssl >/dev/null || unable "no openssl"
 
 # checker NAME MODULE ARGUMENT...: one that need not be there, but content.
 checker()
