@@ -32,6 +32,8 @@ enum {
     CONTROL = 128,
     SEGMENTS = 64, /* UDP_MAX_SEGMENTS of Linux */
     SEGMENTED_MAX = 65000,
+    NEVER_CUT = -1,
+    REST = 1000,        /* sends */
     DROPS_EVERY = 65536 /* receives: the system's totals have 32 bits */
 };
 
@@ -45,8 +47,8 @@ struct dtlsl__udp {
     struct iovec in_iov[DTLSL__BATCH];
     struct sockaddr_storage in_name[DTLSL__BATCH];
     _Alignas(struct cmsghdr) uint8_t in_control[DTLSL__BATCH][CONTROL];
-    int whole;                     /* the system does not cut into segments */
-    int again;                     /* ... which it said just now */
+    int whole;                     /* sends in which nothing is cut */
+    int again;                     /* a message was not cut just now */
     uint16_t segments[SEND_BATCH]; /* outputs in each message */
     message out[SEND_BATCH];
     struct iovec out_iov[SEND_BATCH];
@@ -79,13 +81,31 @@ new_udp(void)
     return udp;
 }
 
+/* A system that does not know the option would take what is to be cut for one
+ * long datagram. */
+static int
+can_cut(int fd)
+{
+#ifdef UDP_SEGMENT
+    int size;
+    socklen_t len = sizeof(size);
+
+    return getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &size, &len) == 0;
+#else
+    (void)fd;
+    return 0;
+#endif
+}
+
 static int32_t
 finish_open(dtlsl__udp **out, dtlsl__udp *udp, int32_t code)
 {
-    if (code < 0)
+    if (code < 0) {
         free(udp);
-    else
-        *out = udp;
+        return code;
+    }
+    udp->whole = can_cut(udp->sockets.fd[0]) ? 0 : NEVER_CUT;
+    *out = udp;
     return code;
 }
 
@@ -422,10 +442,9 @@ follows(const dtlsl__output *next, const dtlsl__output *output)
 static size_t
 count_segments(const dtlsl__udp *udp, const dtlsl__output *list, size_t n)
 {
-#ifdef UDP_SEGMENT
     size_t count = 1, len = list[0].len;
 
-    if (udp->whole)
+    if (udp->whole != 0)
         return 1;
     while (count < n && count < SEGMENTS &&
            list[count - 1].len == list[0].len &&
@@ -434,12 +453,6 @@ count_segments(const dtlsl__udp *udp, const dtlsl__output *list, size_t n)
            follows(&list[count], &list[count - 1]))
         len += list[count++].len;
     return count;
-#else
-    (void)udp;
-    (void)list;
-    (void)n;
-    return 1;
-#endif
 }
 
 static void
@@ -471,14 +484,17 @@ send_many(dtlsl__udp *udp, int fd, size_t from, size_t n)
     return sendmsg(fd, &udp->out[from].msg_hdr, 0) < 0 ? -1 : 1;
 }
 
-/* The system refuses message i for good. If it was to be cut, these errors may
- * mean that it cannot: then nothing is cut any more. 1: it is gone. */
+/* The system refuses message i for good. If it was to be cut, this may be why:
+ * EINVAL and EMSGSIZE are about its length and its way, and what follows goes
+ * uncut. EIO is about a device or a transformation on the way, which will
+ * hardly change soon. 1: it is gone. */
 static int
 refused(dtlsl__udp *udp, size_t i)
 {
     if (udp->segments[i] > 1 &&
         (errno == EIO || errno == EINVAL || errno == EMSGSIZE)) {
-        udp->whole = udp->again = 1;
+        udp->whole = errno == EIO ? REST : 1;
+        udp->again = 1;
         return 0;
     }
     if (errno == EMSGSIZE)
@@ -573,5 +589,8 @@ dtlsl__udp_send(dtlsl__udp *udp, const dtlsl__output *list, size_t n,
             break;
         udp->again = 0;
     }
+    udp->again = 0;
+    if (udp->whole > 0)
+        udp->whole--;
     return gone;
 }

@@ -40,12 +40,14 @@ size_t dtlsl__udp_receive(dtlsl__udp *udp, uint32_t socket, size_t most,
  * group that has left did not read. Nothing tells when that can be read: look
  * again until it is 0. Costs next to nothing where nobody has left. */
 uint32_t dtlsl__udp_inherited(dtlsl__udp *udp);
-/* How many of the list's first entries are gone (sent, or refused for good and
- * counted); fewer than n: the sessions' socket is full, and the rest waits
- * behind it. Answers to strangers that find a socket of their own full are
- * refused. Datagrams of one length to one peer that lie behind each other leave
- * as one message that the system cuts (UDP GSO), until it says once that it
- * cannot. */
+/* How many of the list's first entries are gone (sent, or refused for good
+ * and counted); fewer than n: the sessions' socket is full, and the rest
+ * waits behind it. Answers to strangers that find a socket of their own full
+ * are refused. Datagrams of one length to one peer that lie behind each other
+ * leave as one message that the system cuts (UDP GSO). Where it refuses that,
+ * as it does on a path with a smaller MTU, they and all behind them in the
+ * list leave by themselves; the next list is tried with GSO again, or a later
+ * one if the system cannot cut at all on that way. */
 size_t dtlsl__udp_send(dtlsl__udp *udp, const dtlsl__output *list, size_t n,
                        const uint8_t *arena);
 /* 1: one system call a datagram, as where there is no recvmmsg. */

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
 #
-# Paths of 576 and of 1280 bytes, link-local addresses and the dual-stack
-# wildcard, in network namespaces of this test's own: it changes no interface
-# of the machine. Made by root, or by anybody where user namespaces are
-# allowed.
+# Paths of 576 and of 1280 bytes, many records at once for an interface whose
+# MTU shrinks, link-local addresses and the dual-stack wildcard, in network
+# namespaces of this test's own: it changes no interface of the machine. Made
+# by root, or by anybody where user namespaces are allowed.
 #
 # DTLSL_ECHO, DTLSL_FACTS           the servers to run
 # See tests/interop/common.sh for the rest.
@@ -200,6 +200,57 @@ ipv6_limit()
     check_counters ipv6-limit-counters
 }
 
+# ---- many records at once --------------------------------------------------
+
+# lines NAME COUNT LENGTH: all that the server sends come, in order.
+lines()
+{
+    local from
+
+    from=$(grep -c '^line' "$dir/client.out")
+    say client "send $2 $3"
+    until_true has_lines ^line "$dir/client.out" $((from + $2))
+    if grep '^line' "$dir/client.out" | tail -n +$((from + 1)) |
+        awk -v n="$2" -v len="$3" '
+            $2 != NR || length($0) + 1 != len { exit wrong = 1 }
+            END { exit wrong || NR != n }'; then
+        ok "$1"
+    else
+        not_ok "$1" "$(last_of "$dir/client.out" 4)"
+    fi
+}
+
+# has_lines PATTERN FILE COUNT: at least.
+has_lines()
+{
+    [ "$(grep -c "$1" "$2")" -ge "$3" ]
+}
+
+# many NAME HOST MTU FITS LONG: records of LONG bytes are refused while the
+# interface has that MTU, and counted; those of FITS bytes leave then, and all
+# of them before and behind. No more than the client's socket holds.
+many()
+{
+    ip link set veth0 mtu 1500 && there ip link set veth1 mtu 1500 || return
+    need_server "$1" "${2//[][]/}" "$facts" -o self-signed=1 -o mtu=1400 ||
+        return
+    start client there openssl s_client -dtls1_2 -quiet -mtu 1400 \
+        -connect "$2:$port"
+    lines "$1" 50 "$5"
+    ip link set veth0 mtu "$3"
+    say client "send 50 $5"
+    until_true has_lines "^data" "$dir/server.log" 2
+    lines "$1-fits" 50 "$4"
+    ip link set veth0 mtu 1500
+    lines "$1-again" 50 "$5"
+    stop client
+    expected=1
+    stop_server "$1"
+    check_counters "$1-counters"
+    expect_counter "$1-told" send_toobig -eq 50
+    expect_counter "$1-dropped" send_dropped -eq 50
+}
+
 # ---- addresses -------------------------------------------------------------
 
 # link_local NAME HOST: a zone belongs to the address, on either side.
@@ -251,6 +302,8 @@ link_local link-local-zone fe80::9:1%veth0
 link_local link-local-any -
 ipv6_least
 ipv6_limit
+many many-ipv6 "[fd09::1]" 1280 1000 1300
+many many-ipv4 10.9.0.1 600 500 1000
 emsgsize
 small_path
 small_path_limit

@@ -3,6 +3,9 @@
  *
  *     facts [-o NAME=VALUE]... HOST PORT
  *
+ * "send COUNT LENGTH" is answered with so many numbered lines of so many bytes
+ * each, at once, instead of an echo.
+ *
  * HOST is a numeric address or "-" for all. SIGTERM stops it. */
 #include <dtlslisten/dtlslisten.h>
 #include <getopt.h>
@@ -14,7 +17,8 @@
 #include <uv.h>
 
 enum {
-    KEY_LEN = 20
+    KEY_LEN = 20,
+    LINE_MAX_LEN = 2000
 };
 
 static const char label[] = "EXPORTER-facts";
@@ -69,6 +73,40 @@ print_facts(dtlsl_listener *listener, uint64_t conn)
     printf("open %s\n", SSL_session_reused(ssl) ? "reused" : "new");
 }
 
+/* The first error, if any. */
+static int32_t
+send_lines(dtlsl_listener *listener, uint64_t conn, unsigned count,
+           unsigned len)
+{
+    char line[LINE_MAX_LEN];
+
+    for (unsigned i = 1; i <= count; i++) {
+        int32_t err;
+
+        memset(line, '.', len);
+        line[snprintf(line, sizeof(line), "line %u ", i)] = '.';
+        line[len - 1] = '\n';
+        err = dtlsl_conn_send(listener, conn, (const uint8_t *)line, len);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+static int32_t
+answer(dtlsl_listener *listener, const dtlsl_event *event)
+{
+    char text[32];
+    unsigned count, len;
+
+    snprintf(text, sizeof(text), "%.*s", (int)event->len,
+             (const char *)event->data);
+    if (sscanf(text, "send %u %u", &count, &len) == 2 && len > sizeof(text) &&
+        len <= LINE_MAX_LEN)
+        return send_lines(listener, event->conn, count, len);
+    return dtlsl_conn_send(listener, event->conn, event->data, event->len);
+}
+
 static void
 on_event(dtlsl_listener *listener, const dtlsl_event *event, void *user)
 {
@@ -80,7 +118,7 @@ on_event(dtlsl_listener *listener, const dtlsl_event *event, void *user)
         print_facts(listener, event->conn);
         break;
     case DTLSL_EVENT_DATA:
-        err = dtlsl_conn_send(listener, event->conn, event->data, event->len);
+        err = answer(listener, event);
         printf("data %u: %s\n", event->len,
                err < 0 ? dtlsl_err_name(err) : "echoed");
         break;
