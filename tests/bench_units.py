@@ -32,51 +32,53 @@ import tables  # noqa: E402
 
 CPU = str(min(os.sched_getaffinity(0)))
 
-# Of all programs: its own name and arguments decide what it says.
-PRETENDER = r"""#!%s -IS
-import json, pathlib, signal, sys, time
-name, words = pathlib.Path(sys.argv[0]).name, sys.argv[1:]
-told = {"seconds": 1, "server_s": 0.5, "server_user_s": 0.1,
-        "server_system_s": 0.4, "client_s": 0.5, "server_rss_kb": 2048}
-flooding = pathlib.Path(sys.argv[0]).with_name("flooding")
-def hold():
-    signal.sigwait([signal.SIGTERM])
-def beside_flood():
-    while not flooding.exists():
-        time.sleep(0.01)
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-storm = dict(told, started=100, completed=100, failed=0, retransmitted=1,
-             within_4s=99, within_8s=100, p50_ms=1, p99_ms=2, max_ms=3)
-echo = dict(told, messages=1000, lost=0, p50_ms=0.1, p99_ms=1, max_ms=4)
-if name == "bound":
-    told["operations"] = 1000
-elif name == "flood":
-    if "-t" in words and float(words[words.index("-t") + 1]) > 9:
-        flooding.touch()
-        hold()
-        flooding.unlink()
-    told.update(sent=2000, sent_bytes=400000, replies=1000, reply_bytes=60000,
-                unread=0, malformed=0, longest_reply=60, verified=900)
-elif name == "load" and words[0] == "storm":
-    told = storm
-    if "-d" in words:
-        beside_flood()
-elif name == "load" and words[0] == "echo":
-    told = echo
-elif name == "load" and words[0] == "mixed":
-    print("peers 127.1.0.1:4000,127.1.0.2:4000", flush=True)
-    beside_flood()
-    told = {"paced": echo, "storm": storm}
-elif name == "load" and words[0] == "idle":
-    print("ready 2000 2048", flush=True)
-    hold()
-    told.update(open=2000, failed=0, closed=0, retransmitted=3,
-                messages=9, lost=0, handshakes_per_second=700)
-else:
-    print("listening 127.0.0.1:4", flush=True)
-    hold()
-    sys.exit(0)
-print(json.dumps(told))
+# Of all programs: its own name and arguments decide what it says. For sh, as
+# hundreds of them are started.
+PRETENDER = r"""#!/bin/sh
+trap "told_to_end=1" TERM
+flooding=${0%/*}/flooding
+all='"seconds": 1, "server_s": 0.5, "server_user_s": 0.1,
+"server_system_s": 0.4, "client_s": 0.5, "server_rss_kb": 2048'
+storm="$all"', "started": 100, "completed": 100, "failed": 0,
+"retransmitted": 1, "within_4s": 99, "within_8s": 100, "p50_ms": 1,
+"p99_ms": 2, "max_ms": 3'
+echo="$all"', "messages": 1000, "lost": 0, "p50_ms": 0.1, "p99_ms": 1,
+"max_ms": 4'
+hold()
+{
+    until [ "$told_to_end" ]; do sleep 0.02; done
+}
+beside_flood()
+{
+    until [ -e "$flooding" ]; do sleep 0.02; done
+}
+case "${0##*/} $* " in
+bound*) told=$all', "operations": 1000' ;;
+flood*)
+    case " $*" in
+    *" -t "[1-9][0-9]*) touch "$flooding" && hold && rm "$flooding" ;;
+    esac
+    told=$all', "sent": 2000, "sent_bytes": 400000, "replies": 1000,
+"reply_bytes": 60000, "unread": 0, "malformed": 0, "longest_reply": 60,
+"verified": 900'
+    ;;
+"load storm"*" -d "*) beside_flood && told=$storm ;;
+"load storm"*) told=$storm ;;
+"load echo"*) told=$echo ;;
+"load mixed"*)
+    echo "peers 127.1.0.1:4000,127.1.0.2:4000"
+    beside_flood
+    told="\"paced\": {$echo}, \"storm\": {$storm}"
+    ;;
+"load idle"*)
+    echo "ready 2000 2048"
+    hold
+    told=$all', "open": 2000, "failed": 0, "closed": 0, "retransmitted": 3,
+"messages": 9, "lost": 0, "handshakes_per_second": 700'
+    ;;
+*) echo "listening 127.0.0.1:4" && hold && exit ;;
+esac
+echo {$told}
 """
 
 # One that is never ready.
@@ -594,7 +596,7 @@ def pretended() -> Iterator[Path]:
             "bench/flood",
             "bench/load",
         ):
-            script(Path(name) / path, PRETENDER % sys.executable)
+            script(Path(name) / path, PRETENDER)
         yield Path(name)
 
 
