@@ -18,7 +18,11 @@ echo=${DTLSL_ECHO:-$top_builddir/examples/echo}
 # value KEY: its number in the line of JSON that the program printed.
 value()
 {
-    sed -nE "/^\{/s/.*\"$1\": ([0-9.]+).*/\1/p" "$dir/json"
+    local line
+
+    while IFS= read -r line; do
+        [[ $line =~ ^\{.*\"$1\":\ ([0-9.]+) ]] && echo "${BASH_REMATCH[1]}"
+    done <"$dir/json"
 }
 
 # ran NAME PROGRAM OPTION...: to a good end, with one line of JSON.

@@ -181,7 +181,12 @@ need_server()
 # counter NAME: its value in the last line of JSON that the server printed.
 counter()
 {
-    sed -nE "/^\{/s/.*\"$1\": *([0-9]+).*/\1/p" "$dir/server.log" | tail -n 1
+    local line value=
+
+    while IFS= read -r line; do
+        [[ $line =~ ^\{.*\"$1\":\ *([0-9]+) ]] && value=${BASH_REMATCH[1]}
+    done <"$dir/server.log"
+    echo "$value"
 }
 
 # outcomes_sum: of the last line of JSON; or which counter is missing in it.
