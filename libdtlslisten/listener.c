@@ -9,6 +9,7 @@
 
 enum {
     STUCK_MS = 10,
+    SIBLINGS_MS = 1000, /* nobody wakes us up when one of them leaves */
     TIMEOUT_MAX = 60000
 };
 
@@ -96,6 +97,12 @@ inherits(const dtlsl_listener *l)
     return l->udp != NULL && dtlsl__udp_inherited(l->udp) != 0;
 }
 
+static int
+has_siblings(const dtlsl_listener *l)
+{
+    return l->udp != NULL && dtlsl__udp_shared(l->udp);
+}
+
 static void
 arm_timer(dtlsl_listener *l)
 {
@@ -105,13 +112,17 @@ arm_timer(dtlsl_listener *l)
 
     if (l->state == IDLE || l->state == STOPPED)
         return;
+    if (deadline == UINT64_MAX)
+        delay = UINT64_MAX;
+    if (has_siblings(l) && delay > SIBLINGS_MS)
+        delay = SIBLINGS_MS;
     if (l->cb != NULL && has_more(l) && !l->blocked)
         delay = 0;
     if (inherits(l)) /* 0 would keep libuv in its timers for ever */
         delay = 1;
     if (is_stuck(l) && delay < STUCK_MS)
         delay = STUCK_MS; /* what is due stays due: do not spin */
-    if (delay == 0 || deadline != UINT64_MAX) {
+    if (delay != UINT64_MAX) {
         uv_update_time(l->loop);
         uv_timer_start(&l->timer, on_timer, delay, 0);
     } else {

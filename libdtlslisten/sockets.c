@@ -34,7 +34,8 @@ typedef struct dtlsl__group {
     uint8_t asked[24];            /* what the first start asked for */
     uint8_t bound[24];            /* and what it got: port 0 picks one */
     uint8_t share[DTLSL__SHARES]; /* whose is it? */
-    atomic_uint_fast64_t left;    /* a bit for each worker that has left and
+    int unsorted; /* the system has refused the shares as they are now */
+    atomic_uint_fast64_t left; /* a bit for each worker that has left and
                                 * whose sockets nobody has read out since */
     member workers[];
 } group;
@@ -158,6 +159,7 @@ close_group(group *g)
             g->workers[i].dropped[c] = 0;
         }
     atomic_store(&g->left, 0);
+    g->unsorted = 0;
 }
 
 static void
@@ -222,11 +224,13 @@ bind_group(group *g, const uint8_t address[24], int any,
     return 0;
 }
 
+/* Where it is refused, datagrams arrive as they did before. */
 static void
 sort_anew(group *g)
 {
-    if (g->size > 1)
-        dtlsl__steer_sort(g->workers[0].fd[0], g->classes, g->share, g->key);
+    g->unsorted =
+        g->size > 1 && dtlsl__steer_sort(g->workers[0].fd[0], g->classes,
+                                         g->share, g->key) < 0;
 }
 
 /* All workers have a part, also those that are still to come: what arrives
@@ -283,6 +287,16 @@ start_sorted(group *g, const uint8_t address[24], int any,
     return err;
 }
 
+/* Who is there, behind this one in turn. */
+static uint32_t
+next_taken(const group *g, uint32_t worker)
+{
+    do
+        worker = (worker + 1) % g->size;
+    while (!g->workers[worker].taken);
+    return worker;
+}
+
 /* Gives the shares of who is not there to those who are, in turn. */
 static void
 share_out(group *g, uint32_t gone)
@@ -292,9 +306,7 @@ share_out(group *g, uint32_t gone)
     for (uint32_t i = 0; i < DTLSL__SHARES; i++) {
         if (g->share[i] != gone)
             continue;
-        do
-            heir = (heir + 1) % g->size;
-        while (!g->workers[heir].taken);
+        heir = next_taken(g, heir);
         g->share[i] = (uint8_t)heir;
     }
 }
@@ -426,21 +438,45 @@ dtlsl__sockets_close(dtlsl__sockets *s)
     forget_sockets(s);
 }
 
+/* Whose sockets are this one's to read now, each in its turn; the group's size
+ * for nobody. Where flows still arrive there, they are one sibling's. */
+static uint32_t
+next_left(const dtlsl__sockets *s)
+{
+    const group *g = s->group;
+    uint64_t left = atomic_load(&g->left);
+
+    for (uint32_t i = 1; i <= g->size; i++) {
+        uint32_t who = (s->inherited_of + i) % g->size;
+        if (left >> who & 1 &&
+            (!g->unsorted || next_taken(g, who) == s->worker))
+            return who;
+    }
+    return g->size;
+}
+
+int
+dtlsl__sockets_shared(const dtlsl__sockets *s)
+{
+    return s->group != NULL && s->group->size > 1;
+}
+
 int
 dtlsl__sockets_inherit(dtlsl__sockets *s)
 {
     group *g = s->group;
-    uint32_t who = 0;
-    uint64_t left;
+    uint32_t who;
 
     if (g == NULL || atomic_load_explicit(&g->left, memory_order_relaxed) == 0)
         return 0;
     pthread_mutex_lock(&group_lock);
-    left = atomic_load(&g->left);
-    while (who < g->size && !(left >> who & 1))
-        who++;
+    who = next_left(s);
     if (who < g->size) {
-        atomic_fetch_and(&g->left, ~(UINT64_C(1) << who));
+        if (g->unsorted)
+            sort_anew(g);
+        if (!g->unsorted)
+            atomic_fetch_and(&g->left, ~(UINT64_C(1) << who));
+        s->inherited_stay = g->unsorted;
         memcpy(s->inherited, g->workers[who].fd, sizeof(s->inherited));
         s->inherited_of = who;
     }

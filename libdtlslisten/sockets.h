@@ -15,6 +15,7 @@ typedef struct dtlsl__sockets {
     uint32_t dropped[DTLSL__CLASSES]; /* by the system, in all */
     int inherited[DTLSL__CLASSES];    /* of a worker that has left, or -1 */
     uint32_t inherited_of;            /* which that is */
+    int inherited_stay; /* more arrives there: a batch, then others' turn */
     int family;
     int any; /* datagrams come with the address that they were sent to */
     uint8_t address[24];
@@ -33,9 +34,14 @@ int32_t dtlsl__sockets_take(dtlsl__sockets *s, dtlsl_config *config, int fd,
  * gets what arrives for this one. */
 void dtlsl__sockets_close(dtlsl__sockets *s);
 
+/* Are there siblings? */
+int dtlsl__sockets_shared(const dtlsl__sockets *s);
+
 /* Has a worker of the group left? Then its descriptors are this one's to read
  * out: what lay in them still comes to somebody. Each that is read out becomes
- * -1; the rest is a sibling's again when this one leaves. 1 if so. Costs a load
+ * -1; the rest is a sibling's again when this one leaves. While the system
+ * refuses to sort anew, what is of the stopped worker's flows still arrives in
+ * them: they are told again and again, to one sibling. 1 if so. Costs a load
  * where nobody has left. */
 int dtlsl__sockets_inherit(dtlsl__sockets *s);
 

@@ -313,7 +313,7 @@ receive_batch(dtlsl__udp *udp, int fd, int most)
 }
 
 /* What a worker that has left did not read comes first, until there is no
- * more. */
+ * more; or one batch of it where there is always more. */
 static int
 receive_from(dtlsl__udp *udp, uint32_t socket, int most)
 {
@@ -321,9 +321,10 @@ receive_from(dtlsl__udp *udp, uint32_t socket, int most)
 
     if (*inherited >= 0) {
         n = receive_batch(udp, *inherited, most);
+        if (n <= 0 || udp->sockets.inherited_stay)
+            *inherited = -1;
         if (n > 0)
             return n;
-        *inherited = -1;
     }
     n = receive_batch(udp, udp->sockets.fd[socket], most);
     if (n < 0) /* it is told once; datagrams may wait behind it */
@@ -355,6 +356,12 @@ dtlsl__udp_receive(dtlsl__udp *udp, uint32_t socket, size_t most,
         read_control(udp, msg, d->path.local);
     }
     return (size_t)n;
+}
+
+int
+dtlsl__udp_shared(const dtlsl__udp *udp)
+{
+    return dtlsl__sockets_shared(&udp->sockets);
 }
 
 static uint32_t

@@ -2,6 +2,7 @@
  * Which socket the kernel gives a datagram to, over loopback. */
 #include "steer.h"
 #include "address.h"
+#include "refuse.h"
 #include "scene.h"
 #include "test.h"
 #include "udp.h"
@@ -11,7 +12,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -61,8 +61,6 @@ make_row(size_t i)
     return make(rows[i].type, rows[i].epoch, rows[i].message,
                 rows[i].message_seq);
 }
-
-static int refused; /* the socket option that is, or 0 */
 
 /* ---- one listener's three sockets ---- */
 
@@ -280,26 +278,15 @@ START_TEST(without_isolate_there_is_one_socket)
 }
 END_TEST
 
-/* As under a filter of system calls, or without memory for options. */
-int
-setsockopt(int fd, int level, int name, const void *value, socklen_t len)
-{
-    if (refused != 0 && level == SOL_SOCKET && name == refused) {
-        errno = EPERM;
-        return -1;
-    }
-    return (int)syscall(SYS_setsockopt, fd, level, name, value, len);
-}
-
 START_TEST(where_sorting_is_refused_there_is_one_socket)
 {
     const int options[] = {SO_ATTACH_REUSEPORT_CBPF, SO_ATTACH_FILTER};
 
     for (size_t i = 0; i < 2; i++) {
         pair p;
-        refused = options[i];
+        refused_option = options[i];
         p = pair_on_loopback("1");
-        refused = 0;
+        refused_option = 0;
         ck_assert_uint_eq(dtlsl__udp_count(p.udp), 1);
         say(p.fd, "junk", 4);
         ck_assert_uint_eq(waiting(p.udp, 0), 1);
@@ -655,6 +642,126 @@ START_TEST(what_an_heir_leaves_is_inherited_in_turn)
 }
 END_TEST
 
+/* Who reads what a flow says, also out of the sockets of those that left. */
+static int
+who_hears(fleet *f, int flow)
+{
+    header h = make(23, 1, 0, 0);
+    int found = -1;
+
+    say(f->fd[flow], &h, sizeof(h));
+    for (int turn = 0; turn < GROUP && found < 0; turn++) {
+        for (int i = 0; i < GROUP; i++)
+            if (f->udp[i] != NULL)
+                dtlsl__udp_inherited(f->udp[i]);
+        found = who_has_one(f);
+    }
+    return found;
+}
+
+/* A peer of one that left is another's, always the same one's. */
+static void
+check_heirs(fleet *f)
+{
+    for (int i = 0; i < FLOWS; i++) {
+        int heir = who_hears(f, i);
+        ck_assert_int_ge(heir, 0);
+        if (f->udp[f->at[i]] != NULL)
+            ck_assert_int_eq(heir, f->at[i]);
+        for (int again = 0; again < 3; again++)
+            ck_assert_int_eq(who_hears(f, i), heir);
+    }
+}
+
+static void
+fleet_stop(fleet *f, int gone)
+{
+    dtlsl__udp_close(f->udp[gone]);
+    f->udp[gone] = NULL;
+}
+
+static void
+check_refused_stops(const char *isolate)
+{
+    int at[FLOWS];
+    fleet f;
+
+    fleet_open(&f, isolate);
+    fleet_look(&f, f.at);
+    refused_option = SO_ATTACH_REUSEPORT_CBPF;
+    for (int gone = GROUP - 1; gone > 0; gone--) {
+        fleet_stop(&f, gone);
+        check_heirs(&f);
+    }
+    f.udp[1] = open_on(f.config, "127.0.0.1", port_of(f.udp[0]));
+    check_heirs(&f);
+    refused_option = 0;
+    while (dtlsl__udp_inherited(f.udp[0]) != 0) /* sorts, and is the last */
+        who_has_one(&f);
+    fleet_look(&f, at); /* without looking at what others left */
+    for (int i = 0; i < FLOWS; i++)
+        ck_assert(f.at[i] == 2 ? at[i] != 2 : at[i] == f.at[i]);
+    f.udp[2] = open_on(f.config, "127.0.0.1", port_of(f.udp[0]));
+    fleet_look(&f, at);
+    ck_assert_mem_eq(at, f.at, sizeof(at));
+    fleet_close(&f);
+}
+
+START_TEST(where_sorting_anew_is_refused_an_heir_goes_on_reading)
+{
+    check_refused_stops("1");
+    check_refused_stops("0");
+}
+END_TEST
+
+/* From the start on the system's own hash chooses. */
+START_TEST(unsorted_workers_that_stop_have_an_heir)
+{
+    fleet f;
+
+    refused_option = SO_ATTACH_REUSEPORT_CBPF;
+    fleet_open(&f, "1");
+    ck_assert_uint_eq(dtlsl__udp_count(f.udp[0]), 1);
+    fleet_look(&f, f.at);
+    for (int gone = 0; gone < GROUP - 1; gone++) {
+        fleet_stop(&f, gone);
+        check_heirs(&f);
+    }
+    refused_option = 0;
+    fleet_close(&f);
+}
+END_TEST
+
+/* A flood for one that left leaves its heir time for its own peers. */
+START_TEST(an_heir_has_batches_of_its_own)
+{
+    header h = make(23, 1, 0, 0);
+    const dtlsl__datagram *list;
+    int own = 0, other = 0;
+    size_t n = 0;
+    fleet f;
+
+    fleet_open(&f, "1");
+    fleet_look(&f, f.at);
+    refused_option = SO_ATTACH_REUSEPORT_CBPF;
+    fleet_stop(&f, 2);
+    while (f.at[own] != 0)
+        own++;
+    while (f.at[other] != 2)
+        other++;
+    for (int i = 0; i < 3 * DTLSL__BATCH; i++)
+        say(f.fd[other], &h, sizeof(h));
+    say(f.fd[own], &h, sizeof(h));
+    ck_assert_uint_ne(dtlsl__udp_inherited(f.udp[0]), 0);
+    for (int i = 0; i < 2; i++)
+        n +=
+            dtlsl__udp_receive(f.udp[0], DTLSL__SESSIONS, DTLSL__BATCH, &list);
+    ck_assert_uint_eq(n, DTLSL__BATCH + 1);
+    refused_option = 0;
+    fleet_close(&f);
+}
+END_TEST
+
 /* A worker that is still to come finds what arrived for it. */
 START_TEST(a_late_worker_has_lost_nothing)
 {
@@ -698,6 +805,9 @@ main(void)
         a_worker_that_stops_moves_only_its_own_flows,
         a_sibling_reads_what_a_stopped_worker_left,
         what_an_heir_leaves_is_inherited_in_turn,
+        where_sorting_anew_is_refused_an_heir_goes_on_reading,
+        unsorted_workers_that_stop_have_an_heir,
+        an_heir_has_batches_of_its_own,
         a_late_worker_has_lost_nothing,
     };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * Listeners of one config that share a port, also from different threads. */
+#include "refuse.h"
 #include "scene.h"
 #include "test.h"
 #include <poll.h>
@@ -177,8 +178,9 @@ owner_of(worker w[WORKERS], unsigned before[WORKERS])
     return owner;
 }
 
+/* 'refused': a socket option, once the workers serve. */
 static void
-check_a_stop(const char *isolate)
+check_a_stop(const char *isolate, int refused)
 {
     static worker w[WORKERS];
     dtlsl_config *config = start(w, isolate);
@@ -192,6 +194,7 @@ check_a_stop(const char *isolate)
         echo_of(&peers[i]);
         owner[i] = owner_of(w, opened);
     }
+    refused_option = refused;
     uv_async_send(&w[0].stop);
     for (int i = 0; i < PEERS; i++)
         if (owner[i] == 0)
@@ -205,6 +208,7 @@ check_a_stop(const char *isolate)
         echo_of(&peers[i]);
     }
     ck_assert_uint_eq(w[1].opened, PEERS);
+    refused_option = 0;
     start_one(&w[0], config); /* and takes its part back */
     go(&w[0]);
     for (int i = 0; i < WORKERS; i++)
@@ -220,8 +224,15 @@ check_a_stop(const char *isolate)
 
 START_TEST(a_worker_that_stops_leaves_its_siblings_peers_alone)
 {
-    check_a_stop("1");
-    check_a_stop("0");
+    check_a_stop("1", 0);
+    check_a_stop("0", 0);
+}
+END_TEST
+
+START_TEST(where_sorting_anew_is_refused_all_peers_are_served)
+{
+    check_a_stop("1", SO_ATTACH_REUSEPORT_CBPF);
+    check_a_stop("0", SO_ATTACH_REUSEPORT_CBPF);
 }
 END_TEST
 
@@ -266,6 +277,7 @@ main(void)
     const TTest *const tests[] = {
         two_threads_serve_one_port_and_stop,
         a_worker_that_stops_leaves_its_siblings_peers_alone,
+        where_sorting_anew_is_refused_all_peers_are_served,
         tickets_resume_on_every_worker,
     };
 
