@@ -486,6 +486,18 @@ dtlsl__sockets_inherit(dtlsl__sockets *s)
 
 /* Texts */
 
+static const char *
+remedy(int32_t code)
+{
+    if (code == -EADDRINUSE)
+        return "; choose another port, or stop the program that has this one";
+    if (code == -EMFILE)
+        return "; raise the limit of open descriptors (ulimit -n): each "
+               "worker "
+               "has 3";
+    return "";
+}
+
 static void
 explain(int32_t code, const char *host, uint16_t port, char *err,
         size_t err_len)
@@ -502,10 +514,7 @@ explain(int32_t code, const char *host, uint16_t port, char *err,
                  where, port);
     else
         snprintf(err, err_len, "cannot serve on %s port %u: %s%s", where, port,
-                 dtlsl_strerror(code),
-                 code == -EADDRINUSE ? "; choose another port, or stop "
-                                       "the program that has this one"
-                                     : "");
+                 dtlsl_strerror(code), remedy(code));
 }
 
 /* Is what stands before the zone an address that may have one? */
