@@ -504,11 +504,13 @@ typedef struct fleet {
     dtlsl__udp *udp[GROUP];
     int fd[FLOWS];
     int at[FLOWS]; /* the worker that has it */
+    int first;     /* who wakes up first, in turn */
 } fleet;
 
 static void
 fleet_open(fleet *f, const char *isolate)
 {
+    f->first = 0;
     f->config = new_config("3", isolate);
     for (int i = 0; i < GROUP; i++)
         f->udp[i] =
@@ -532,13 +534,15 @@ who_has_one(fleet *f)
 {
     int found = -1;
 
-    for (int i = 0; i < GROUP; i++)
-        for (uint32_t c = 0;
-             f->udp[i] != NULL && c < dtlsl__udp_count(f->udp[i]); c++)
-            if (waiting(f->udp[i], c) > 0) {
+    for (int turn = 0; turn < GROUP; turn++) {
+        int i = (f->first + turn) % GROUP;
+        dtlsl__udp *udp = f->udp[i];
+        for (uint32_t c = 0; udp != NULL && c < dtlsl__udp_count(udp); c++)
+            if (waiting(udp, c) > 0) {
                 ck_assert_int_eq(found, -1);
                 found = i;
             }
+    }
     return found;
 }
 
@@ -651,9 +655,12 @@ who_hears(fleet *f, int flow)
 
     say(f->fd[flow], &h, sizeof(h));
     for (int turn = 0; turn < GROUP && found < 0; turn++) {
-        for (int i = 0; i < GROUP; i++)
-            if (f->udp[i] != NULL)
-                dtlsl__udp_inherited(f->udp[i]);
+        f->first++;
+        for (int i = 0; i < GROUP; i++) {
+            dtlsl__udp *udp = f->udp[(f->first + i) % GROUP];
+            if (udp != NULL)
+                dtlsl__udp_inherited(udp);
+        }
         found = who_has_one(f);
     }
     return found;
