@@ -492,9 +492,7 @@ remedy(int32_t code)
     if (code == -EADDRINUSE)
         return "; choose another port, or stop the program that has this one";
     if (code == -EMFILE)
-        return "; raise the limit of open descriptors (ulimit -n): each "
-               "worker "
-               "has 3";
+        return "; raise the limit of open descriptors (ulimit -n)";
     return "";
 }
 
