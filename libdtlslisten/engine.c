@@ -276,7 +276,7 @@ judge(dtlsl__engine *engine, const dtlsl__datagram *datagram,
         dtlsl__engine_trim(
             engine, verdict.action == DTLSL_REPLY ? verdict.reply_len : 0);
     else if (verdict.action == DTLSL_REPLY)
-        count(engine, DTLSL__N_SEND_DROPPED);
+        dtlsl__engine_put_aside(engine, verdict.reply_len);
     if (verdict.action != DTLSL_ACCEPT)
         return;
     if (hello == NULL) {
@@ -378,6 +378,7 @@ dtlsl__engine_input(dtlsl__engine *engine, const dtlsl__datagram *datagram)
     count(engine, DTLSL__N_RECEIVED);
     engine->rest_len = 0;
     engine->delivered = 0;
+    engine->aside.len = 0;
     if (datagram->len == 0 || datagram->truncated) {
         count(engine, datagram->truncated ? DTLSL__N_DROP_TRUNCATED
                                           : DTLSL__N_DROP_EMPTY);

@@ -6,7 +6,7 @@
  *
  *     engine_begin(now)                 once per batch
  *     for each datagram:
- *         engine_input(datagram)
+ *         engine_input(datagram); send engine_aside()
  *         while ((event = engine_next())) deliver(event)
  *         if engine_output_low(): send and engine_output_sent()
  *     engine_expire(); events again     when the deadline has come
@@ -74,6 +74,13 @@ size_t dtlsl__engine_output(const dtlsl__engine *engine,
                             const dtlsl__output **list, const uint8_t **arena);
 /* The first n of them are gone (sent, or dropped for good). */
 void dtlsl__engine_output_sent(dtlsl__engine *engine, size_t n);
+/* Do answers to strangers leave by sockets of their own? Then what sessions
+ * have waiting does not keep them back: see engine_aside(). */
+void dtlsl__engine_set_sorted(dtlsl__engine *engine, int sorted);
+/* The answer to the datagram of the last engine_input(), to be sent at once,
+ * since it has no place among what waits for the sessions' socket; or NULL. */
+const dtlsl__output *dtlsl__engine_aside(const dtlsl__engine *engine,
+                                         const uint8_t **arena);
 /* Less than one flight is free: send now. */
 int dtlsl__engine_output_low(const dtlsl__engine *engine);
 

@@ -61,6 +61,32 @@ dtlsl__engine_output(const dtlsl__engine *engine, const dtlsl__output **list,
     return engine->n_outputs - engine->first_output;
 }
 
+void
+dtlsl__engine_set_sorted(dtlsl__engine *engine, int sorted)
+{
+    engine->sorted = sorted;
+}
+
+/* A reply of so many bytes in 'scratch', for which there is no room. */
+void
+dtlsl__engine_put_aside(dtlsl__engine *engine, size_t len)
+{
+    if (!engine->sorted || engine->out_socket == DTLSL__SESSIONS) {
+        engine->counters.n[DTLSL__N_SEND_DROPPED]++;
+        return;
+    }
+    engine->aside.len = (uint32_t)len;
+    engine->aside.socket = engine->out_socket;
+    engine->aside.path = *engine->out_path;
+}
+
+const dtlsl__output *
+dtlsl__engine_aside(const dtlsl__engine *engine, const uint8_t **arena)
+{
+    *arena = engine->scratch;
+    return engine->aside.len > 0 ? &engine->aside : NULL;
+}
+
 /* Moves what is left to the front, so that room is one piece. */
 static void
 compact(dtlsl__engine *engine)

@@ -57,6 +57,8 @@ struct dtlsl__engine {
     size_t n_outputs, first_output;
     size_t arena_len;
     int stuck;   /* the socket is full: the last sending left some */
+    int sorted;  /* answers to strangers have sockets of their own */
+    dtlsl__output aside; /* one of them in 'scratch'; no length: none */
     int at_work; /* an SSL is on the stack, perhaps in a user's callback */
     const dtlsl_path *out_path; /* of the connection at work */
     uint32_t out_socket;
@@ -74,6 +76,7 @@ struct dtlsl__engine {
 uint8_t *dtlsl__engine_reserve(void *engine, size_t len);
 /* A reply to a stranger must not wait, or take what a flight needs. */
 int dtlsl__engine_output_stuck(const dtlsl__engine *engine);
+void dtlsl__engine_put_aside(dtlsl__engine *engine, size_t len);
 /* Cuts the newest to len bytes; 0: takes it back. */
 void dtlsl__engine_trim(dtlsl__engine *engine, size_t len);
 /* May a WRITABLE be said now? There was room since its send was refused. */

@@ -282,7 +282,13 @@ deliver(dtlsl_listener *l)
 static void
 input(dtlsl_listener *l)
 {
+    const dtlsl__output *aside;
+    const uint8_t *arena;
+
     dtlsl__engine_input(l->engine, &l->batch[l->batch_pos++]);
+    aside = dtlsl__engine_aside(l->engine, &arena);
+    if (aside != NULL && l->udp != NULL)
+        dtlsl__udp_send(l->udp, aside, 1, arena);
     if (dtlsl__engine_output_low(l->engine))
         dtlsl__listener_flush(l);
 }
@@ -573,6 +579,7 @@ serve(dtlsl_listener *l)
         return err;
     }
     memcpy(l->address, dtlsl__udp_address(l->udp), sizeof(l->address));
+    dtlsl__engine_set_sorted(l->engine, l->n_sockets > 1);
     l->state = SERVING;
     dtlsl__listener_settle(l);
     return DTLSL_OK;

@@ -8,14 +8,24 @@
 #include <unistd.h>
 
 static int blocked;
+static int sessions_only; /* are blocked: by the socket that data leaves by */
+static int data_fd;
 static time_t skipped_s;
+
+static int
+is_blocked(int fd, const struct msghdr *msg)
+{
+    if (*(const uint8_t *)msg->msg_iov->iov_base == 23)
+        data_fd = fd;
+    return blocked && (!sessions_only || fd == data_fd);
+}
 
 /* The library's system calls end up here; clients use send. */
 
 int
 sendmmsg(int fd, struct mmsghdr *list, unsigned n, int flags)
 {
-    if (blocked) {
+    if (is_blocked(fd, &list->msg_hdr)) {
         errno = EAGAIN;
         return -1;
     }
@@ -25,7 +35,7 @@ sendmmsg(int fd, struct mmsghdr *list, unsigned n, int flags)
 ssize_t
 sendmsg(int fd, const struct msghdr *msg, int flags)
 {
-    if (blocked) {
+    if (is_blocked(fd, msg)) {
         errno = EAGAIN;
         return -1;
     }
@@ -183,6 +193,35 @@ START_TEST(a_listener_rests_while_its_socket_is_full)
 }
 END_TEST
 
+/* With isolate strangers have sockets of their own. */
+START_TEST(a_full_socket_of_sessions_keeps_no_answer_from_strangers)
+{
+    for (int way = 0; way < 3; way++) {
+        scene s;
+        tally t;
+        peer newcomer;
+        uint64_t replied;
+
+        sessions_only = 1;
+        open_and_fill(&s, scene_config(), way, &t);
+        replied = dtlsl_listener_counter(s.l, "replied");
+        peer_open(&newcomer, s.port, NULL);
+        peer_pump(&newcomer);
+        for (int i = 0; i < 20; i++)
+            scene_run(&s);
+        ck_assert_uint_eq(dtlsl_listener_counter(s.l, "replied"), replied + 1);
+        ck_assert_uint_eq(dtlsl_listener_counter(s.l, "send_dropped"), 0);
+        peer_pump(&newcomer); /* its second ClientHello */
+        for (int i = 0; i < 20; i++)
+            scene_run(&s);
+        ck_assert_uint_eq(dtlsl_listener_counter(s.l, "accepted"), 2);
+        peer_close(&newcomer);
+        blocked = sessions_only = 0;
+        scene_close(&s);
+    }
+}
+END_TEST
+
 int
 main(void)
 {
@@ -191,6 +230,7 @@ main(void)
         any_call_is_allowed_in_writable,
         a_full_socket_does_not_keep_a_listener_from_its_end,
         a_listener_rests_while_its_socket_is_full,
+        a_full_socket_of_sessions_keeps_no_answer_from_strangers,
     };
 
     return test_main(
