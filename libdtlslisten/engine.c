@@ -648,12 +648,23 @@ dtlsl__engine_accepts(const dtlsl__engine *engine)
     return ACCEPTS - engine->accepts;
 }
 
+static int
+has_work(const dtlsl__engine *engine)
+{
+    return engine->ending != NULL || in_progress(engine) ||
+           engine->stopping == 1 || engine->n_notices > 0;
+}
+
 int
 dtlsl__engine_pending(const dtlsl__engine *engine)
 {
-    return engine->ending != NULL || in_progress(engine) ||
-           engine->stopping == 1 || engine->n_notices > 0 ||
-           dtlsl__engine_owes_writable(engine);
+    return has_work(engine) || dtlsl__engine_owes_writable(engine);
+}
+
+int
+dtlsl__engine_only_writable(const dtlsl__engine *engine)
+{
+    return !has_work(engine) && dtlsl__engine_owes_writable(engine);
 }
 
 /* Life */

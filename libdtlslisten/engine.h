@@ -63,6 +63,8 @@ const dtlsl_event *dtlsl__engine_next(dtlsl__engine *engine);
 uint32_t dtlsl__engine_accepts(const dtlsl__engine *engine);
 /* Is there anything that engine_next() would yield or work off? */
 int dtlsl__engine_pending(const dtlsl__engine *engine);
+/* Is that a WRITABLE and nothing else? */
+int dtlsl__engine_only_writable(const dtlsl__engine *engine);
 
 /* Absolute mono_ms of the next engine_expire(), UINT64_MAX: none. */
 uint64_t dtlsl__engine_deadline(const dtlsl__engine *engine);

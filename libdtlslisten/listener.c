@@ -193,7 +193,7 @@ close_socket(dtlsl_listener *l)
     l->spent = l->udp;
     l->udp = NULL;
     l->batch_len = l->batch_pos = 0;
-    l->blocked = l->writable = 0;
+    l->blocked = 0;
     l->ready = l->n_sockets = 0;
 }
 
@@ -311,6 +311,8 @@ begin(dtlsl_listener *l)
 
     l->depth++;
     dtlsl__engine_begin(l->engine, &now);
+    if (l->blocked) /* what is due comes before who would fill the room */
+        dtlsl__listener_flush(l);
     if (dtlsl__engine_deadline(l->engine) <= now.mono_ms)
         dtlsl__engine_expire(l->engine);
     drain(l);
@@ -407,12 +409,9 @@ on_check(uv_check_t *check)
     if (l->freed || l->udp == NULL)
         return;
     begin(l);
-    if (!l->freed && l->writable)
-        dtlsl__listener_flush(l);
     if (may_receive(l))
         receive_shares(l);
     l->ready = 0; /* what is left says so again */
-    l->writable = 0;
     finish(l);
 }
 
@@ -428,8 +427,6 @@ on_poll(uv_poll_t *poll, int status, int events)
         l->watched[socket] = 0; /* libuv stops a handle at an error */
     if (events & UV_READABLE || status < 0)
         l->ready |= 1u << socket;
-    if (events & UV_WRITABLE)
-        l->writable = 1;
     uv_check_start(&l->check, on_check);
 }
 
@@ -694,6 +691,17 @@ ready(dtlsl_listener *l)
     return l->held != NULL;
 }
 
+/* Who sends whenever he may always has a WRITABLE to pull, which must not keep
+ * what is due, and other peers' datagrams, from coming. */
+static int
+only_writable(const dtlsl_listener *l)
+{
+    if (l->state == STOPPED || !may_receive(l))
+        return 0;
+    return l->held != NULL ? l->held->type == DTLSL_EVENT_WRITABLE
+                           : dtlsl__engine_only_writable(l->engine);
+}
+
 int32_t
 dtlsl_listener_poll(dtlsl_listener *l, int32_t timeout_ms)
 {
@@ -707,8 +715,10 @@ dtlsl_listener_poll(dtlsl_listener *l, int32_t timeout_ms)
                     "and not in a callback");
     dtlsl__listener_settle(l);
     found = ready(l);
-    if (found != 0)
+    if (found < 0 || (found > 0 && !only_writable(l)))
         return found > 0;
+    if (found != 0)
+        timeout_ms = 0;
     if (l->state == STOPPED) {
         begin(l); /* a callback set late may wait for STOPPED */
         finish(l);

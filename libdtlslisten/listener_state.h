@@ -33,7 +33,6 @@ struct dtlsl_listener {
     uv_timer_t wait;                /* bounds dtlsl_listener_poll */
     uint32_t n_sockets;             /* those of 'poll' in use */
     uint32_t ready;                 /* a bit for each that can be read */
-    int writable;                   /* the sessions' socket takes more again */
     uint32_t share[DTLSL__CLASSES]; /* batches that each may still have */
     int blocked; /* the socket took no more: waiting for writable */
     int watched[DTLSL__CLASSES]; /* what 'poll' waits for now */

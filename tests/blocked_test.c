@@ -193,6 +193,48 @@ START_TEST(a_listener_rests_while_its_socket_is_full)
 }
 END_TEST
 
+/* Sends for as long as it may, whenever it may, to a socket that is full again
+ * at once. */
+static void
+fill_again(scene *s, const dtlsl_event *event)
+{
+    static const uint8_t data[1000];
+
+    if (event->type != DTLSL_EVENT_WRITABLE)
+        return;
+    blocked = 1;
+    while (dtlsl_conn_send(s->l, event->conn, data, sizeof(data)) == DTLSL_OK)
+        continue;
+}
+
+START_TEST(who_sends_all_the_time_keeps_no_deadline_from_coming)
+{
+    for (int way = 0; way < 3; way++) {
+        dtlsl_config *config = scene_config();
+        scene s;
+        tally t;
+
+        scene_set(config, "idle-timeout-ms", "1000");
+        open_and_fill(&s, config, way, &t);
+        s.hook = fill_again;
+        for (int i = 0; i < 10; i++) {
+            blocked = 0;
+            scene_run(&s);
+        }
+        ck_assert_int_eq(scene_has(&s, 'W'), 1);
+        skipped_s += 5;
+        for (int i = 0; i < 10 && !scene_has(&s, 'C'); i++) {
+            blocked = 0;
+            scene_run(&s);
+        }
+        ck_assert_int_eq(scene_has(&s, 'C'), 1);
+        scene_close(&s);
+    }
+    blocked = 0;
+    skipped_s = 0;
+}
+END_TEST
+
 /* With isolate strangers have sockets of their own. */
 START_TEST(a_full_socket_of_sessions_keeps_no_answer_from_strangers)
 {
@@ -230,6 +272,7 @@ main(void)
         any_call_is_allowed_in_writable,
         a_full_socket_does_not_keep_a_listener_from_its_end,
         a_listener_rests_while_its_socket_is_full,
+        who_sends_all_the_time_keeps_no_deadline_from_coming,
         a_full_socket_of_sessions_keeps_no_answer_from_strangers,
     };
 

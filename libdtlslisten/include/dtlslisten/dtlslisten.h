@@ -152,8 +152,8 @@ DTLSL_API const dtlsl_event *dtlsl_listener_next(dtlsl_listener *listener);
 /* Runs the private loop: waits at most timeout_ms (-1: without limit, 0: not
  * at all) for something to do, reads one batch at the most. Returns 1 if there
  * are events to pull, else 0; DTLSL_ERR_STATE on a shared loop, inside a
- * callback. While pulled events are left it reads nothing: whoever does not
- * pull pushes back into the socket's buffer. */
+ * callback. While pulled events other than a WRITABLE are left it reads
+ * nothing: whoever does not pull pushes back into the socket's buffer. */
 DTLSL_API int32_t dtlsl_listener_poll(dtlsl_listener *listener,
                                       int32_t timeout_ms);
 
