@@ -56,8 +56,8 @@ struct dtlsl__engine {
     dtlsl__output outputs[OUTPUTS];
     size_t n_outputs, first_output;
     size_t arena_len;
-    int stuck;   /* the socket is full: the last sending left some */
-    int sorted;  /* answers to strangers have sockets of their own */
+    int stuck;           /* the socket is full: the last sending left some */
+    int sorted;          /* answers to strangers have sockets of their own */
     dtlsl__output aside; /* one of them in 'scratch'; no length: none */
     int at_work; /* an SSL is on the stack, perhaps in a user's callback */
     const dtlsl_path *out_path; /* of the connection at work */
