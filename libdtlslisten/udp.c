@@ -97,6 +97,32 @@ can_cut(int fd)
 #endif
 }
 
+/* A socket's running total of what the system dropped there; as it was where
+ * the system does not tell. */
+static uint32_t
+dropped(int fd, uint32_t before)
+{
+#ifdef SO_MEMINFO
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t len = sizeof(info);
+
+    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0)
+        return info[SK_MEMINFO_DROPS];
+#else
+    (void)fd;
+#endif
+    return before;
+}
+
+/* What the system dropped in a socket that is not ours before we came. */
+static int32_t
+forget_drops(dtlsl__udp *udp, int32_t code)
+{
+    if (code == DTLSL_OK)
+        udp->sockets.dropped[0] = dropped(udp->sockets.fd[0], 0);
+    return code;
+}
+
 static int32_t
 finish_open(dtlsl__udp **out, dtlsl__udp *udp, int32_t code)
 {
@@ -139,7 +165,8 @@ dtlsl__udp_open_fd(dtlsl__udp **out, dtlsl_config *config, int fd, char *err,
         return out_of_memory(err, err_len);
     return finish_open(
         out, udp,
-        dtlsl__sockets_take(&udp->sockets, config, fd, err, err_len));
+        forget_drops(udp, dtlsl__sockets_take(&udp->sockets, config, fd, err,
+                                              err_len)));
 }
 
 void
@@ -179,23 +206,6 @@ void
 dtlsl__udp_set_single(dtlsl__udp *udp, int single)
 {
     udp->single = single;
-}
-
-/* A socket's running total of what the system dropped there; as it was where
- * the system does not tell. */
-static uint32_t
-dropped(int fd, uint32_t before)
-{
-#ifdef SO_MEMINFO
-    uint32_t info[SK_MEMINFO_VARS] = {0};
-    socklen_t len = sizeof(info);
-
-    if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0)
-        return info[SK_MEMINFO_DROPS];
-#else
-    (void)fd;
-#endif
-    return before;
 }
 
 static void

@@ -470,6 +470,52 @@ START_TEST(what_was_received_outlives_the_socket)
 }
 END_TEST
 
+/* Sends more than a socket with the smallest buffer takes. */
+static void
+overfill(int fd)
+{
+    struct sockaddr_storage name;
+    socklen_t len = sizeof(name);
+    int from = socket(AF_INET, SOCK_DGRAM, 0);
+
+    ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&name, &len), 0);
+    for (int i = 0; i < 100; i++)
+        ck_assert_int_eq(
+            sendto(from, "x", 1, 0, (struct sockaddr *)&name, len), 1);
+    close(from);
+}
+
+static uint64_t
+drops_of(dtlsl__udp *udp)
+{
+    return dtlsl__udp_counters(udp)->n[DTLSL__N_KERNEL_DROPS];
+}
+
+START_TEST(drops_from_before_the_start_are_not_counted)
+{
+    struct sockaddr_in name = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), least = 1;
+    dtlsl_config *config;
+    dtlsl__udp *udp;
+    char err[256];
+
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ck_assert_int_eq(bind(fd, (struct sockaddr *)&name, sizeof(name)), 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof(least));
+    overfill(fd);
+    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
+    ck_assert_int_eq(dtlsl_config_set(config, "recv-buffer", "0"), DTLSL_OK);
+    ck_assert_int_eq(dtlsl__udp_open_fd(&udp, config, fd, err, sizeof(err)),
+                     DTLSL_OK);
+    ck_assert_uint_eq(drops_of(udp), 0);
+    overfill(fd);
+    ck_assert_uint_gt(drops_of(udp), 90);
+    dtlsl__udp_close(udp);
+    dtlsl_config_free(config);
+    close(fd);
+}
+END_TEST
+
 /* The gate drops what was sent to the limited broadcast address. */
 START_TEST(a_networks_broadcast_is_told_as_broadcast)
 {
@@ -514,6 +560,7 @@ main(void)
         a_name_is_no_address,
         what_is_wrong_with_an_address_is_told,
         what_was_received_outlives_the_socket,
+        drops_from_before_the_start_are_not_counted,
     };
 
     return test_main(
