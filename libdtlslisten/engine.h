@@ -4,7 +4,7 @@
  *
  * The order of calls, which the listener and the simulation keep:
  *
- *     engine_begin(now)                 once per batch
+ *     engine_begin(now)                 once per wake-up
  *     for each datagram:
  *         engine_input(datagram); send engine_aside()
  *         while ((event = engine_next())) deliver(event)

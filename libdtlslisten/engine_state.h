@@ -11,7 +11,7 @@ enum {
     OUTPUTS = 1024,
     FLIGHT = 40960, /* room for one: a long certificate chain */
     FLIGHT_DATAGRAMS = 64,
-    ACCEPTS = 4,         /* per batch */
+    ACCEPTS = 4,         /* per wake-up */
     REPLACEMENTS = 1,    /* of them, so many of half-open sessions */
     HELLO_MS = 3000,     /* to complete a fragmented ClientHello */
     ANSWER_MS = 300,     /* a client has to answer before it may be evicted */
