@@ -37,6 +37,7 @@ struct dtlsl_config {
     char *alpn;
     char *ciphers;
     char *ticket_key_file;
+    uint32_t session_cache;
     char *cookie;
     char *plugin_dir;
 
@@ -98,6 +99,9 @@ static const definition options[] = {
     {"ticket-key-file", "",
      "80 random bytes, the session ticket keys of a fleet",
      TEXT(ticket_key_file, 0)},
+    {"session-cache", "20480",
+     "most sessions that are kept for clients without tickets, 0: none",
+     NUMBER(session_cache, 0, 10000000)},
     {"cookie", "hmac",
      "cookie strategy: name, absolute path, or comma-separated chain",
      TEXT(cookie, 1)},
@@ -647,7 +651,8 @@ tls_options(const dtlsl_config *config)
                                 .alpn = config->alpn,
                                 .ciphers = config->ciphers,
                                 .self_signed = (int32_t)config->self_signed,
-                                .ticket_key_file = config->ticket_key_file};
+                                .ticket_key_file = config->ticket_key_file,
+                                .session_cache = config->session_cache};
 }
 
 /* The caller holds the lock. 'old' is the one before, or NULL. */

@@ -682,12 +682,23 @@ set_basics(SSL_CTX *ctx, const err_sink *sink)
     return DTLSL_OK;
 }
 
+/* Of clients that take no tickets; with them the client keeps it all. */
+static void
+use_session_cache(SSL_CTX *ctx, uint32_t most)
+{
+    SSL_CTX_set_session_cache_mode(ctx, most > 0 ? SSL_SESS_CACHE_SERVER
+                                                 : SSL_SESS_CACHE_OFF);
+    if (most > 0) /* for OpenSSL 0 is without a bound */
+        SSL_CTX_sess_set_cache_size(ctx, (long)most);
+}
+
 static int32_t
 use_options(SSL_CTX *ctx, credentials *own, const dtlsl__tls_options *options,
             const err_sink *sink)
 {
     int32_t err = set_basics(ctx, sink);
 
+    use_session_cache(ctx, options->session_cache);
     if (err == DTLSL_OK)
         err = use_ciphers(ctx, options, sink);
     if (err == DTLSL_OK && options->cert_file != NULL)

@@ -21,6 +21,7 @@ typedef struct dtlsl__tls_options {
     const char *ciphers;         /* OpenSSL's TLS 1.2 cipher list */
     int32_t self_signed;         /* ephemeral P-256 certificate */
     const char *ticket_key_file; /* 80 random bytes for a fleet */
+    uint32_t session_cache;      /* most sessions of who takes no tickets */
 } dtlsl__tls_options;
 
 /* DTLSL_ERR_CREDENTIALS, DTLSL_ERR_FILE, DTLSL_ERR_ARGUMENT, DTLSL_ERR_TLS

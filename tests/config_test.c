@@ -239,7 +239,7 @@ START_TEST(all_options_are_listed_and_their_defaults_can_be_set)
         set(config, name, value);
         count++;
     }
-    ck_assert_uint_eq(count, 24);
+    ck_assert_uint_eq(count, 25);
     ck_assert_int_eq(dtlsl_config_option(count, NULL, NULL, NULL),
                      DTLSL_ERR_OPTION);
     ck_assert_int_eq(dtlsl_config_option(0, NULL, NULL, NULL), DTLSL_OK);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT
  * SSL_CTX from options: certificates, pre-shared keys, ALPN, tickets. */
+#include "config.h"
 #include "tls.h"
 #include "tls_pair.h"
 
@@ -243,30 +244,68 @@ START_TEST(only_aead_ciphers_are_offered_by_default)
 }
 END_TEST
 
+/* A client that takes no tickets comes and goes. */
+static void
+visit_without_tickets(SSL_CTX *ctx)
+{
+    pair *p = pair_new(ctx, 1232);
+
+    SSL_set_options(p->client.ssl, SSL_OP_NO_TICKET);
+    ck_assert(handshake(p));
+    /* else it is thrown away with its SSL */
+    SSL_set_shutdown(p->server.ssl, SSL_SENT_SHUTDOWN);
+    pair_free(p);
+}
+
 /* Clients without tickets are resumed by session id; dtlslisten-config(5) has
  * the bound. */
 START_TEST(sessions_are_kept_for_their_ids_within_a_bound)
 {
-    const dtlsl__tls_options options = {.self_signed = 1};
+    const dtlsl__tls_options options = {.self_signed = 1, .session_cache = 2};
     SSL_CTX *ctx = ctx_of(&options);
 
-    ck_assert_int_eq(SSL_CTX_get_session_cache_mode(ctx),
-                     SSL_SESS_CACHE_SERVER);
-    ck_assert_int_eq(SSL_CTX_sess_get_cache_size(ctx), 20480);
-    SSL_CTX_sess_set_cache_size(ctx, 2);
-    for (int i = 0; i < 3; i++) {
-        pair *p = pair_new(ctx, 1232);
-
-        SSL_set_options(p->client.ssl, SSL_OP_NO_TICKET);
-        ck_assert(handshake(p));
-        /* else it is thrown away with its SSL */
-        SSL_set_shutdown(p->server.ssl, SSL_SENT_SHUTDOWN);
-        pair_free(p);
-    }
+    for (int i = 0; i < 3; i++)
+        visit_without_tickets(ctx);
     ck_assert_int_ge(SSL_CTX_sess_number(ctx), 1);
     ck_assert_int_le(SSL_CTX_sess_number(ctx), 2);
     ck_assert_int_ge(SSL_CTX_sess_cache_full(ctx), 1);
     dtlsl__tls_ctx_free(ctx);
+}
+END_TEST
+
+START_TEST(without_a_session_cache_none_is_kept)
+{
+    const dtlsl__tls_options options = {.self_signed = 1};
+    SSL_CTX *ctx = ctx_of(&options);
+
+    visit_without_tickets(ctx);
+    ck_assert_int_eq(SSL_CTX_sess_number(ctx), 0);
+    dtlsl__tls_ctx_free(ctx);
+}
+END_TEST
+
+START_TEST(a_config_says_how_many_sessions_are_kept)
+{
+    const char *const values[] = {NULL, "0", "77"};
+    const long modes[] = {SSL_SESS_CACHE_SERVER, SSL_SESS_CACHE_OFF,
+                          SSL_SESS_CACHE_SERVER};
+    const long sizes[] = {20480, 20480, 77};
+
+    for (int i = 0; i < 3; i++) {
+        dtlsl_config *config;
+        struct ssl_ctx_st *ctx;
+
+        ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
+        ck_assert_int_eq(dtlsl_config_set(config, "self-signed", "1"), 0);
+        if (values[i] != NULL)
+            ck_assert_int_eq(
+                dtlsl_config_set(config, "session-cache", values[i]), 0);
+        ck_assert_int_eq(dtlsl__config_ssl_ctx(config, &ctx), DTLSL_OK);
+        ck_assert_int_eq(SSL_CTX_get_session_cache_mode(ctx), modes[i]);
+        ck_assert_int_eq(SSL_CTX_sess_get_cache_size(ctx), sizes[i]);
+        dtlsl__tls_ctx_free(ctx);
+        dtlsl_config_free(config);
+    }
 }
 END_TEST
 
@@ -545,6 +584,8 @@ main(void)
         unknown_ciphers_are_refused,
         only_aead_ciphers_are_offered_by_default,
         sessions_are_kept_for_their_ids_within_a_bound,
+        without_a_session_cache_none_is_kept,
+        a_config_says_how_many_sessions_are_kept,
         sessions_with_tickets_are_not_kept,
         ticket_keys_from_a_file_resume_across_contexts,
         ticket_keys_pass_from_one_context_to_the_next,
