@@ -49,6 +49,9 @@ class Server(NamedTuple):
 
 OURS = Server("ours", "examples/echo")
 OURS_ALL = Server("ours, all addresses", "examples/echo", host=ALL)
+OURS_UNCACHED = Server(
+    "ours, no session cache", "examples/echo", (), ("session-cache=0",)
+)
 SHARED = Server("ours, isolate=0", "examples/echo", (), ("isolate=0",))
 OPENSSL = Server("OpenSSL", "bench/openssl_server")
 OPENSSL_KEPT = Server("OpenSSL, kept HMAC", "bench/openssl_server", ("-H",))
