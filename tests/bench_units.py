@@ -137,6 +137,10 @@ class Machine(unittest.TestCase):
         stat = "cpu  1 2 3 100 50 4 5 6 9 9\ncpu0 7 7 7 7\n"
         self.assertEqual(measure.busy_seconds(stat) * ticks, 21)
 
+    def test_time_of_a_thread_is_behind_its_name(self) -> None:
+        stat = "15 (a) b) S 2 0 0 0 -1 69238848 0 0 0 0 7 35 0 0 20 0 1 0"
+        self.assertEqual(measure.ticks_of(stat), 42)
+
     def test_what_we_use_is_not_anothers(self) -> None:
         stats = iter(["cpu 0 0 0 0 0 0 0 0 0 0", "cpu 90 0 0 0 0 0 0 60 0 0"])
         ticks = os.sysconf("SC_CLK_TCK")
