@@ -12,6 +12,7 @@ from running import (
     GNUTLS,
     OPENSSL,
     OURS,
+    OURS_ROOMY,
     SHARED,
     SLACK_S,
     Bench,
@@ -203,7 +204,7 @@ def verified_run(
 def verified_table(bench: Bench) -> Table:
     """What an attacker does who can receive at his addresses."""
     sources = {"one address": 1, "a /16": 65536}
-    servers = [OURS] if bench.quick else [OURS, OPENSSL, GNUTLS]
+    servers = [OURS] if bench.quick else [OURS, OURS_ROOMY, OPENSSL, GNUTLS]
     keys = ["ECDSA P-256"] if bench.quick else ["ECDSA P-256", "RSA-2048"]
     return Table(
         "verified",
@@ -218,6 +219,7 @@ def verified_table(bench: Bench) -> Table:
             for server in servers
             for key in keys
             for source, n in sources.items()
+            if server is not OURS_ROOMY or n > 1
         ],
         [
             Column("second hellos/s", "verified_s"),
@@ -234,5 +236,11 @@ def verified_table(bench: Bench) -> Table:
                 (OURS.name, key, "one address"), "honest in 8 s %", ">=", 100
             )
             for key in keys
+        ],
+        [
+            "So many addresses share max-handshakes (1024) with the honest: "
+            "a room for more is a chance for more, if the CPU can sign for "
+            "all. Peers have no such bound; what they do not read in time "
+            "is lost in their sockets."
         ],
     )

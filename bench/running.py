@@ -52,6 +52,9 @@ OURS_ALL = Server("ours, all addresses", "examples/echo", host=ALL)
 OURS_UNCACHED = Server(
     "ours, no session cache", "examples/echo", (), ("session-cache=0",)
 )
+OURS_ROOMY = Server(
+    "ours, max-handshakes=4096", "examples/echo", (), ("max-handshakes=4096",)
+)
 SHARED = Server("ours, isolate=0", "examples/echo", (), ("isolate=0",))
 OPENSSL = Server("OpenSSL", "bench/openssl_server")
 OPENSSL_KEPT = Server("OpenSSL, kept HMAC", "bench/openssl_server", ("-H",))
