@@ -179,17 +179,28 @@ make_duplicate(stage *s, const packet_class *c, item *it, uint32_t i)
     stage_half_open(s, it);
 }
 
-/* The connection gets something that may be genuine, and ends. */
+/* A ClientKeyExchange of random bytes; 33 of them are a key of X25519. */
+static size_t
+make_junk_key(stage *s, uint8_t *to, uint32_t len)
+{
+    size_t all = make_message(to, 3, 16, 2, len, 0, len);
+
+    to[25] = (uint8_t)(len - 1);
+    random_bytes(s, to + 26, len - 1);
+    return all;
+}
+
+/* The client went on, with something that ends the connection. */
 static void
 make_spent(stage *s, const packet_class *c, item *it, uint32_t i)
 {
-    uint8_t change[14];
-    size_t len = make_record(change, 20, 0, 3, "\1", 1);
+    uint8_t junk[128];
+    size_t len = make_junk_key(s, junk, 66);
 
     (void)c;
     (void)i;
     stage_half_open(s, it);
-    stage_give(s, &it->path, change, len, NULL);
+    stage_give(s, &it->path, junk, len, NULL);
     stage_clear(s);
 }
 
@@ -320,9 +331,7 @@ make_key_exchange(stage *s, const packet_class *c, item *it, uint32_t i)
     stage_half_open(s, &hello);
     it->path = hello.path;
     it->truncated = 0;
-    it->len = (uint32_t)make_message(it->data, 3, 16, 2, c->len, 0, c->len);
-    it->data[25] = (uint8_t)(c->len - 1);
-    random_bytes(s, it->data + 26, c->len - 1);
+    it->len = (uint32_t)make_junk_key(s, it->data, c->len);
 }
 
 static void

@@ -3,7 +3,7 @@
 #
 # The load generators of bench/: each flood and each kind of honest user for a
 # moment, against our server and others'. What they count must be what the
-# server has counted.
+# server has counted. And each class of packets of bench/cost once.
 #
 # DTLSL_BENCH                       where they are
 # DTLSL_ECHO                        the server to run
@@ -389,7 +389,21 @@ try_misuse()
 # ----------------------------------------------------------------------------
 
 python=$(find_python) || unable "python3 is not there"
-for program in "$echo" "$bench/flood" "$bench/load"; do
+# try_cost NAME OPTION...: each class of packets is what it says, or it fails.
+try_cost()
+{
+    local name=$1
+
+    shift
+    if "$bench/cost" "$@" --json >"$dir/cost" 2>&1 &&
+        [ "$(grep -c '"name"' "$dir/cost")" -gt 20 ]; then
+        ok "$name"
+    else
+        not_ok "$name" "$(last_of "$dir/cost" 3)"
+    fi
+}
+
+for program in "$echo" "$bench/cost" "$bench/flood" "$bench/load"; do
     [ -x "$program" ] ||
         unable "$program is not there: make check bench-programs builds it"
 done
@@ -418,4 +432,5 @@ try_sources sources-one 200 1 1 -k hello -a 1 -P 1
 try_sources sources-many 200 200 2 -k hello -a 1000 -P 2
 try_sources sources-polled 2000 20 100 -k junk -a 20 -P 100 -t 1.5
 try_misuse
+try_cost cost --rounds 1
 report bench
