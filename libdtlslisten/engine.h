@@ -65,6 +65,8 @@ uint32_t dtlsl__engine_accepts(const dtlsl__engine *engine);
 int dtlsl__engine_pending(const dtlsl__engine *engine);
 /* Is that a WRITABLE and nothing else? */
 int dtlsl__engine_only_writable(const dtlsl__engine *engine);
+/* Does the next engine_begin() bring a WRITABLE? */
+int dtlsl__engine_writable_due(const dtlsl__engine *engine);
 
 /* Absolute mono_ms of the next engine_expire(), UINT64_MAX: none. */
 uint64_t dtlsl__engine_deadline(const dtlsl__engine *engine);

@@ -27,6 +27,7 @@ conn_of(const dtlsl__engine *engine, uint64_t id)
 static void
 note_busy(dtlsl__engine *engine, dtlsl__session *session)
 {
+    engine->rooms_due = 0; /* there is none */
     if (session->busy)
         return;
     DL_APPEND2(engine->busy, session, busy_prev, busy_next);

@@ -107,6 +107,18 @@ compact(dtlsl__engine *engine)
     engine->first_output = 0;
 }
 
+/* Who sends whenever there is room on a path that always takes it must not
+ * keep the rest of a wake-up from coming. */
+static void
+tell_room(dtlsl__engine *engine)
+{
+    if (engine->busy != NULL && engine->rooms_now++ >= ROOMS) {
+        engine->rooms_due = 1;
+        return;
+    }
+    engine->rooms++;
+}
+
 void
 dtlsl__engine_output_sent(dtlsl__engine *engine, size_t n)
 {
@@ -115,8 +127,16 @@ dtlsl__engine_output_sent(dtlsl__engine *engine, size_t n)
     if (engine->first_output == engine->n_outputs ||
         dtlsl__engine_output_low(engine))
         compact(engine);
-    if (!dtlsl__engine_output_low(engine))
-        engine->rooms++;
+    if (dtlsl__engine_output_low(engine))
+        engine->rooms_due = 0;
+    else
+        tell_room(engine);
+}
+
+int
+dtlsl__engine_writable_due(const dtlsl__engine *engine)
+{
+    return engine->busy != NULL && engine->rooms_due;
 }
 
 int

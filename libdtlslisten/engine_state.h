@@ -12,6 +12,7 @@ enum {
     FLIGHT = 40960, /* room for one: a long certificate chain */
     FLIGHT_DATAGRAMS = 64,
     ACCEPTS = 4,         /* per wake-up */
+    ROOMS = 4,           /* WRITABLEs of a session, per wake-up */
     REPLACEMENTS = 1,    /* of them, so many of half-open sessions */
     HELLO_MS = 3000,     /* to complete a fragmented ClientHello */
     ANSWER_MS = 300,     /* a client has to answer before it may be evicted */
@@ -51,6 +52,8 @@ struct dtlsl__engine {
     dtlsl__session *told;    /* its last event is out: to be removed */
     dtlsl__session *busy; /* WRITABLE is owed to, refused for longest first */
     uint64_t rooms;       /* how often there was room after a sending */
+    uint32_t rooms_now;   /* of them, in this wake-up */
+    int rooms_due;        /* ... and one for the next */
     dtlsl_event event;
 
     dtlsl__output outputs[OUTPUTS];

@@ -40,6 +40,9 @@ dtlsl__engine_begin(dtlsl__engine *engine, const dtlsl_now *now)
 {
     engine->now = *now;
     engine->accepts = engine->replacements = 0;
+    engine->rooms += (uint64_t)engine->rooms_due;
+    engine->rooms_now = (uint32_t)engine->rooms_due;
+    engine->rooms_due = 0;
 }
 
 uint64_t

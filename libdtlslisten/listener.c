@@ -118,7 +118,9 @@ arm_timer(dtlsl_listener *l)
         delay = SIBLINGS_MS;
     if (l->cb != NULL && has_more(l) && !l->blocked)
         delay = 0;
-    if (inherits(l)) /* 0 would keep libuv in its timers for ever */
+    /* 0 would keep libuv in its timers for ever */
+    if (inherits(l) ||
+        (delay > 1 && !l->blocked && dtlsl__engine_writable_due(l->engine)))
         delay = 1;
     if (is_stuck(l) && delay < STUCK_MS)
         delay = STUCK_MS; /* what is due stays due: do not spin */

@@ -235,6 +235,40 @@ START_TEST(who_sends_all_the_time_keeps_no_deadline_from_coming)
 }
 END_TEST
 
+/* ... to a socket that takes it all. */
+static void
+fill_for_ever(scene *s, const dtlsl_event *event)
+{
+    fill_again(s, event);
+    blocked = 0;
+}
+
+START_TEST(a_path_that_takes_all_lets_others_come)
+{
+    for (int way = 0; way < 3; way++) {
+        scene s;
+        tally t;
+        peer newcomer;
+
+        open_and_fill(&s, scene_config(), way, &t);
+        s.hook = fill_for_ever;
+        blocked = 0;
+        for (int i = 0; i < 5; i++)
+            scene_run(&s);
+        ck_assert_int_eq(scene_has(&s, 'W'), 1);
+        peer_open(&newcomer, s.port, NULL);
+        for (int turn = 0; turn < 2; turn++) {
+            peer_pump(&newcomer);
+            for (int i = 0; i < 5; i++)
+                scene_run(&s);
+        }
+        ck_assert_uint_eq(dtlsl_listener_counter(s.l, "accepted"), 2);
+        peer_close(&newcomer);
+        scene_close(&s);
+    }
+}
+END_TEST
+
 /* With isolate strangers have sockets of their own. */
 START_TEST(a_full_socket_of_sessions_keeps_no_answer_from_strangers)
 {
@@ -273,6 +307,7 @@ main(void)
         a_full_socket_does_not_keep_a_listener_from_its_end,
         a_listener_rests_while_its_socket_is_full,
         who_sends_all_the_time_keeps_no_deadline_from_coming,
+        a_path_that_takes_all_lets_others_come,
         a_full_socket_of_sessions_keeps_no_answer_from_strangers,
     };
 
