@@ -20,7 +20,7 @@ enum {
 };
 
 typedef struct member {
-    int taken;
+    atomic_int taken; /* written under the lock */
     int fd[DTLSL__CLASSES];
     uint32_t dropped[DTLSL__CLASSES];
 } member;
@@ -459,6 +459,13 @@ int
 dtlsl__sockets_shared(const dtlsl__sockets *s)
 {
     return s->group != NULL && s->group->size > 1;
+}
+
+int
+dtlsl__sockets_retaken(const dtlsl__sockets *s)
+{
+    return atomic_load_explicit(&s->group->workers[s->inherited_of].taken,
+                                memory_order_relaxed);
 }
 
 int

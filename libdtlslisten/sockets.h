@@ -44,5 +44,7 @@ int dtlsl__sockets_shared(const dtlsl__sockets *s);
  * them: they are told again and again, to one sibling. 1 if so. Costs a load
  * where nobody has left. */
 int dtlsl__sockets_inherit(dtlsl__sockets *s);
+/* Are these somebody's again, who reads them? Costs a load. */
+int dtlsl__sockets_retaken(const dtlsl__sockets *s);
 
 #endif

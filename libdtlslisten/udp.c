@@ -47,6 +47,7 @@ struct dtlsl__udp {
     struct iovec in_iov[DTLSL__BATCH];
     struct sockaddr_storage in_name[DTLSL__BATCH];
     _Alignas(struct cmsghdr) uint8_t in_control[DTLSL__BATCH][CONTROL];
+    int own_turn[DTLSL__CLASSES];  /* and not of what was inherited */
     int whole;                     /* sends in which nothing is cut */
     int again;                     /* a message was not cut just now */
     uint16_t segments[SEND_BATCH]; /* outputs in each message */
@@ -322,23 +323,44 @@ receive_batch(dtlsl__udp *udp, int fd, int most)
     return -1;
 }
 
-/* What a worker that has left did not read comes first, until there is no
- * more; or one batch of it where there is always more. */
+/* What a worker that has left did not read, until there is no more or somebody
+ * has its place; one batch where there is always more. */
 static int
-receive_from(dtlsl__udp *udp, uint32_t socket, int most)
+receive_inherited(dtlsl__udp *udp, uint32_t socket, int most)
 {
     int n, *inherited = &udp->sockets.inherited[socket];
 
-    if (*inherited >= 0) {
-        n = receive_batch(udp, *inherited, most);
-        if (n <= 0 || udp->sockets.inherited_stay)
-            *inherited = -1;
-        if (n > 0)
-            return n;
-    }
-    n = receive_batch(udp, udp->sockets.fd[socket], most);
+    if (*inherited >= 0 && dtlsl__sockets_retaken(&udp->sockets))
+        *inherited = -1;
+    if (*inherited < 0)
+        return 0;
+    n = receive_batch(udp, *inherited, most);
+    if (n <= 0 || udp->sockets.inherited_stay)
+        *inherited = -1;
+    return n;
+}
+
+static int
+receive_own(dtlsl__udp *udp, uint32_t socket, int most)
+{
+    int n = receive_batch(udp, udp->sockets.fd[socket], most);
+
     if (n < 0) /* it is told once; datagrams may wait behind it */
         n = receive_batch(udp, udp->sockets.fd[socket], most);
+    return n;
+}
+
+/* In turn, so that neither keeps the other from being read. */
+static int
+receive_from(dtlsl__udp *udp, uint32_t socket, int most)
+{
+    int *own = &udp->own_turn[socket], n = 0;
+
+    for (int i = 0; i < 2 && n <= 0; i++) {
+        *own = !*own;
+        n = *own ? receive_own(udp, socket, most)
+                 : receive_inherited(udp, socket, most);
+    }
     return n;
 }
 

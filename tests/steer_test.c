@@ -769,6 +769,44 @@ START_TEST(an_heir_has_batches_of_its_own)
 }
 END_TEST
 
+static int
+flow_of(const fleet *f, int worker)
+{
+    int flow = 0;
+
+    while (f->at[flow] != worker)
+        flow++;
+    return flow;
+}
+
+/* What a stopped worker left is read in turn with one's own, and not any more
+ * when its place is taken. */
+START_TEST(an_heir_neither_starves_nor_robs)
+{
+    header h = make(23, 1, 0, 0);
+    const dtlsl__datagram *list;
+    size_t n = 0;
+    fleet f;
+
+    fleet_open(&f, "1");
+    fleet_look(&f, f.at);
+    for (int i = 0; i < 3 * DTLSL__BATCH; i++)
+        say(f.fd[flow_of(&f, 2)], &h, sizeof(h));
+    say(f.fd[flow_of(&f, 0)], &h, sizeof(h));
+    fleet_stop(&f, 2);
+    ck_assert_uint_ne(dtlsl__udp_inherited(f.udp[0]), 0);
+    for (int i = 0; i < 2; i++)
+        n +=
+            dtlsl__udp_receive(f.udp[0], DTLSL__SESSIONS, DTLSL__BATCH, &list);
+    ck_assert_uint_eq(n, DTLSL__BATCH + 1);
+    f.udp[2] = open_on(f.config, "127.0.0.1", port_of(f.udp[0]));
+    ck_assert_uint_eq(waiting(f.udp[0], DTLSL__SESSIONS), 0);
+    ck_assert_uint_eq(waiting(f.udp[2], DTLSL__SESSIONS),
+                      (size_t)2 * DTLSL__BATCH);
+    fleet_close(&f);
+}
+END_TEST
+
 /* A worker that is still to come finds what arrived for it. */
 START_TEST(a_late_worker_has_lost_nothing)
 {
@@ -815,6 +853,7 @@ main(void)
         where_sorting_anew_is_refused_an_heir_goes_on_reading,
         unsorted_workers_that_stop_have_an_heir,
         an_heir_has_batches_of_its_own,
+        an_heir_neither_starves_nor_robs,
         a_late_worker_has_lost_nothing,
     };
 
