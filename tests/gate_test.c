@@ -762,6 +762,27 @@ START_TEST(another_peer_or_port_or_hello_is_refused)
 }
 END_TEST
 
+/* Workers of one config each have a gate. */
+START_TEST(gates_of_a_config_verify_each_others_cookies)
+{
+    dtlsl_gate *first, *second;
+    packet p;
+
+    setup();
+    first = gate;
+    ck_assert_int_eq(dtlsl_gate_new(&second, config), DTLSL_OK);
+    first_hello(&p);
+    assert_reply(&p);
+    second_hello(&p);
+    gate = second;
+    judge(&p);
+    ck_assert_int_eq(verdict.action, DTLSL_ACCEPT);
+    dtlsl_gate_free(second);
+    gate = first;
+    teardown();
+}
+END_TEST
+
 START_TEST(every_flipped_bit_of_a_cookie_is_refused)
 {
     packet p;
@@ -1258,6 +1279,7 @@ main(void)
         a_first_fragment_is_answered_and_accepted,
         the_strategy_sees_spans_of_the_datagram_and_the_time,
         another_peer_or_port_or_hello_is_refused,
+        gates_of_a_config_verify_each_others_cookies,
         every_flipped_bit_of_a_cookie_is_refused,
         a_cookie_is_not_accepted_beyond_its_lifetime,
         bad_cookies_are_answered_within_a_budget,
