@@ -12,8 +12,8 @@ enum {
     FLIGHT = 40960, /* room for one: a long certificate chain */
     FLIGHT_DATAGRAMS = 64,
     ACCEPTS = 4,         /* per wake-up */
-    ROOMS = 4,           /* WRITABLEs of a session, per wake-up */
     REPLACEMENTS = 1,    /* of them, so many of half-open sessions */
+    ROOMS = 4,           /* WRITABLEs of a session, per wake-up */
     HELLO_MS = 3000,     /* to complete a fragmented ClientHello */
     ANSWER_MS = 300,     /* a client has to answer before it may be evicted */
     RESTART_WINDOW = 32, /* record numbers, while in a handshake */

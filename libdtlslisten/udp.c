@@ -115,15 +115,6 @@ dropped(int fd, uint32_t before)
     return before;
 }
 
-/* What the system dropped in a socket that is not ours before we came. */
-static int32_t
-forget_drops(dtlsl__udp *udp, int32_t code)
-{
-    if (code == DTLSL_OK)
-        udp->sockets.dropped[0] = dropped(udp->sockets.fd[0], 0);
-    return code;
-}
-
 static int32_t
 finish_open(dtlsl__udp **out, dtlsl__udp *udp, int32_t code)
 {
@@ -161,13 +152,14 @@ dtlsl__udp_open_fd(dtlsl__udp **out, dtlsl_config *config, int fd, char *err,
                    size_t err_len)
 {
     dtlsl__udp *udp = new_udp();
+    int32_t code;
 
     if (udp == NULL)
         return out_of_memory(err, err_len);
-    return finish_open(
-        out, udp,
-        forget_drops(udp, dtlsl__sockets_take(&udp->sockets, config, fd, err,
-                                              err_len)));
+    code = dtlsl__sockets_take(&udp->sockets, config, fd, err, err_len);
+    if (code == DTLSL_OK) /* what it dropped before is not ours */
+        udp->sockets.dropped[0] = dropped(fd, 0);
+    return finish_open(out, udp, code);
 }
 
 void

@@ -39,8 +39,9 @@ size_t dtlsl__udp_receive(dtlsl__udp *udp, uint32_t socket, size_t most,
 /* Does the group have other workers, one of which may leave? */
 int dtlsl__udp_shared(const dtlsl__udp *udp);
 /* A bit for each socket whose receives bring, in turn with its own, what a
- * worker of the group that has left did not read. Nothing tells when that can be read: look
- * again until it is 0. Costs next to nothing where nobody has left. */
+ * worker of the group that has left did not read. Nothing tells when that can
+ * be read: look again until it is 0. Costs next to nothing where nobody has
+ * left. */
 uint32_t dtlsl__udp_inherited(dtlsl__udp *udp);
 /* How many of the list's first entries are gone (sent, or refused for good
  * and counted); fewer than n: the sessions' socket is full, and the rest

@@ -386,9 +386,6 @@ try_misuse()
     ok misuse
 }
 
-# ----------------------------------------------------------------------------
-
-python=$(find_python) || unable "python3 is not there"
 # try_cost NAME OPTION...: each class of packets is what it says, or it fails.
 try_cost()
 {
@@ -403,6 +400,9 @@ try_cost()
     fi
 }
 
+# ----------------------------------------------------------------------------
+
+python=$(find_python) || unable "python3 is not there"
 for program in "$echo" "$bench/cost" "$bench/flood" "$bench/load"; do
     [ -x "$program" ] ||
         unable "$program is not there: make check bench-programs builds it"
