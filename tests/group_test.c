@@ -33,27 +33,6 @@ typedef struct crew {
     uint64_t said, heard, drops;
 } crew;
 
-static dtlsl_config *
-new_config(uint32_t workers, const char *isolate)
-{
-    dtlsl_config *config;
-    char number[16];
-
-    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
-    snprintf(number, sizeof(number), "%u", workers);
-    scene_set(config, "workers", number);
-    scene_set(config, "isolate", isolate);
-    dtlsl__config_ref(config);
-    return config;
-}
-
-static void
-free_config(dtlsl_config *config)
-{
-    dtlsl__config_unref(config);
-    dtlsl_config_free(config);
-}
-
 static int32_t
 try_open(dtlsl__udp **udp, dtlsl_config *config, uint16_t port, char err[256])
 {
@@ -98,8 +77,10 @@ static void
 open_crew(crew *c, uint32_t size, const char *isolate)
 {
     struct sockaddr_in name;
+    char number[16];
 
-    *c = (crew){.config = new_config(size, isolate), .size = size};
+    snprintf(number, sizeof(number), "%u", size);
+    *c = (crew){.config = scene_workers(number, isolate), .size = size};
     for (uint32_t i = 0; i < size; i++)
         join(c, i);
     name = scene_loopback(c->port);
@@ -118,7 +99,7 @@ close_crew(crew *c)
             part(c, i);
     for (int i = 0; i < FLOWS; i++)
         close(c->fd[i]);
-    free_config(c->config);
+    scene_workers_free(c->config);
     ck_assert_uint_eq(c->said, c->heard);
     ck_assert_uint_eq(c->drops, 0);
     ck_assert_int_eq(scene_can_bind(c->port), 1);
@@ -160,13 +141,13 @@ hear(crew *c)
 static void
 expect_in_use(const crew *c)
 {
-    dtlsl_config *config = new_config(2, "1");
+    dtlsl_config *config = scene_workers("2", "1");
     dtlsl__udp *none;
     char err[256];
 
     ck_assert_int_eq(try_open(&none, config, c->port, err), -EADDRINUSE);
     ck_assert_ptr_null(none);
-    free_config(config);
+    scene_workers_free(config);
 }
 
 /* Now and then the system refuses to sort for a while; what is said before a
@@ -225,7 +206,7 @@ limit_after(rlim_t more)
 static void
 check_limit(const char *isolate, rlim_t sockets)
 {
-    dtlsl_config *config = new_config(FEW, isolate);
+    dtlsl_config *config = scene_workers("3", isolate);
     int before = count_open();
     int32_t code;
     struct rlimit was, few;
@@ -247,7 +228,7 @@ check_limit(const char *isolate, rlim_t sockets)
     ck_assert_int_eq(count_open(), before + (int)sockets);
     dtlsl__udp_close(udp);
     ck_assert_int_eq(count_open(), before);
-    free_config(config);
+    scene_workers_free(config);
 }
 
 START_TEST(a_start_that_fails_midway_leaves_nothing_open)

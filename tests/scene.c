@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  * A listener and a client over loopback. */
 #include "scene.h"
+#include "config.h"
 #include "test.h"
 #include <arpa/inet.h>
 #include <poll.h>
@@ -37,6 +38,25 @@ scene_set(dtlsl_config *config, const char *name, const char *value)
 {
     ck_assert_msg(dtlsl_config_set(config, name, value) == DTLSL_OK, "%s",
                   dtlsl_config_error(config));
+}
+
+dtlsl_config *
+scene_workers(const char *workers, const char *isolate)
+{
+    dtlsl_config *config;
+
+    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
+    scene_set(config, "workers", workers);
+    scene_set(config, "isolate", isolate);
+    dtlsl__config_ref(config);
+    return config;
+}
+
+void
+scene_workers_free(dtlsl_config *config)
+{
+    dtlsl__config_unref(config);
+    dtlsl_config_free(config);
 }
 
 uint16_t

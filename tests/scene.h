@@ -51,6 +51,9 @@ struct scene {
 
 /* With self-signed=1. */
 dtlsl_config *scene_config(void);
+/* Without credentials, for what stands below a listener; in use, as by one. */
+dtlsl_config *scene_workers(const char *workers, const char *isolate);
+void scene_workers_free(dtlsl_config *config);
 void scene_set(dtlsl_config *config, const char *name, const char *value);
 /* A listener of it on a private loop. */
 dtlsl_listener *scene_private(void);

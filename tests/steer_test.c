@@ -64,25 +64,6 @@ make_row(size_t i)
 
 /* ---- one listener's three sockets ---- */
 
-static dtlsl_config *
-new_config(const char *workers, const char *isolate)
-{
-    dtlsl_config *config;
-
-    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
-    ck_assert_int_eq(dtlsl_config_set(config, "workers", workers), DTLSL_OK);
-    ck_assert_int_eq(dtlsl_config_set(config, "isolate", isolate), DTLSL_OK);
-    dtlsl__config_ref(config);
-    return config;
-}
-
-static void
-free_config(dtlsl_config *config)
-{
-    dtlsl__config_unref(config);
-    dtlsl_config_free(config);
-}
-
 static dtlsl__udp *
 open_on(dtlsl_config *config, const char *host, uint16_t port)
 {
@@ -153,7 +134,7 @@ typedef struct pair {
 static pair
 pair_open(const char *isolate, const char *host, const char *to)
 {
-    pair p = {.config = new_config("1", isolate)};
+    pair p = {.config = scene_workers("1", isolate)};
 
     p.udp = open_on(p.config, host, 0);
     p.fd = client_from(NULL, 0, to, port_of(p.udp));
@@ -171,7 +152,7 @@ pair_close(pair *p)
 {
     close(p->fd);
     dtlsl__udp_close(p->udp);
-    free_config(p->config);
+    scene_workers_free(p->config);
 }
 
 static void
@@ -327,8 +308,8 @@ START_TEST(a_second_start_on_the_port_is_refused)
 
     for (size_t a = 0; a < 4; a++)
         for (size_t b = 0; b < 4; b++) {
-            dtlsl_config *first = new_config(modes[a][0], modes[a][1]);
-            dtlsl_config *second = new_config(modes[b][0], modes[b][1]);
+            dtlsl_config *first = scene_workers(modes[a][0], modes[a][1]);
+            dtlsl_config *second = scene_workers(modes[b][0], modes[b][1]);
             dtlsl__udp *udp = open_on(first, "127.0.0.1", 0), *none = NULL;
             char err[256];
             ck_assert_int_eq(dtlsl__udp_open(&none, second, "127.0.0.1",
@@ -336,8 +317,8 @@ START_TEST(a_second_start_on_the_port_is_refused)
                              -EADDRINUSE);
             ck_assert_ptr_null(none);
             dtlsl__udp_close(udp);
-            free_config(second);
-            free_config(first);
+            scene_workers_free(second);
+            scene_workers_free(first);
         }
 }
 END_TEST
@@ -511,7 +492,7 @@ static void
 fleet_open(fleet *f, const char *isolate)
 {
     f->first = 0;
-    f->config = new_config("3", isolate);
+    f->config = scene_workers("3", isolate);
     for (int i = 0; i < GROUP; i++)
         f->udp[i] =
             open_on(f->config, "127.0.0.1", i == 0 ? 0 : port_of(f->udp[0]));
@@ -526,7 +507,7 @@ fleet_close(fleet *f)
         close(f->fd[i]);
     for (int i = 0; i < GROUP; i++)
         dtlsl__udp_close(f->udp[i]);
-    free_config(f->config);
+    scene_workers_free(f->config);
 }
 
 static int
@@ -739,36 +720,6 @@ START_TEST(unsorted_workers_that_stop_have_an_heir)
 }
 END_TEST
 
-/* A flood for one that left leaves its heir time for its own peers. */
-START_TEST(an_heir_has_batches_of_its_own)
-{
-    header h = make(23, 1, 0, 0);
-    const dtlsl__datagram *list;
-    int own = 0, other = 0;
-    size_t n = 0;
-    fleet f;
-
-    fleet_open(&f, "1");
-    fleet_look(&f, f.at);
-    refused_option = SO_ATTACH_REUSEPORT_CBPF;
-    fleet_stop(&f, 2);
-    while (f.at[own] != 0)
-        own++;
-    while (f.at[other] != 2)
-        other++;
-    for (int i = 0; i < 3 * DTLSL__BATCH; i++)
-        say(f.fd[other], &h, sizeof(h));
-    say(f.fd[own], &h, sizeof(h));
-    ck_assert_uint_ne(dtlsl__udp_inherited(f.udp[0]), 0);
-    for (int i = 0; i < 2; i++)
-        n +=
-            dtlsl__udp_receive(f.udp[0], DTLSL__SESSIONS, DTLSL__BATCH, &list);
-    ck_assert_uint_eq(n, DTLSL__BATCH + 1);
-    refused_option = 0;
-    fleet_close(&f);
-}
-END_TEST
-
 static int
 flow_of(const fleet *f, int worker)
 {
@@ -779,26 +730,46 @@ flow_of(const fleet *f, int worker)
     return flow;
 }
 
-/* What a stopped worker left is read in turn with one's own, and not any more
- * when its place is taken. */
-START_TEST(an_heir_neither_starves_nor_robs)
+/* Worker 2 stops with three batches in its queue: worker 0 reads one, and one
+ * of its own. */
+static void
+check_heir_of_a_flood(fleet *f)
 {
     header h = make(23, 1, 0, 0);
     const dtlsl__datagram *list;
     size_t n = 0;
+
+    fleet_look(f, f->at);
+    for (int i = 0; i < 3 * DTLSL__BATCH; i++)
+        say(f->fd[flow_of(f, 2)], &h, sizeof(h));
+    say(f->fd[flow_of(f, 0)], &h, sizeof(h));
+    fleet_stop(f, 2);
+    ck_assert_uint_ne(dtlsl__udp_inherited(f->udp[0]), 0);
+    for (int i = 0; i < 2; i++)
+        n += dtlsl__udp_receive(f->udp[0], DTLSL__SESSIONS, DTLSL__BATCH,
+                                &list);
+    ck_assert_uint_eq(n, DTLSL__BATCH + 1);
+}
+
+START_TEST(an_heir_has_batches_of_its_own)
+{
     fleet f;
 
     fleet_open(&f, "1");
-    fleet_look(&f, f.at);
-    for (int i = 0; i < 3 * DTLSL__BATCH; i++)
-        say(f.fd[flow_of(&f, 2)], &h, sizeof(h));
-    say(f.fd[flow_of(&f, 0)], &h, sizeof(h));
-    fleet_stop(&f, 2);
-    ck_assert_uint_ne(dtlsl__udp_inherited(f.udp[0]), 0);
-    for (int i = 0; i < 2; i++)
-        n +=
-            dtlsl__udp_receive(f.udp[0], DTLSL__SESSIONS, DTLSL__BATCH, &list);
-    ck_assert_uint_eq(n, DTLSL__BATCH + 1);
+    refused_option = SO_ATTACH_REUSEPORT_CBPF;
+    check_heir_of_a_flood(&f);
+    refused_option = 0;
+    fleet_close(&f);
+}
+END_TEST
+
+/* Also where it is sorted anew; and nothing more when its place is taken. */
+START_TEST(an_heir_neither_starves_nor_robs)
+{
+    fleet f;
+
+    fleet_open(&f, "1");
+    check_heir_of_a_flood(&f);
     f.udp[2] = open_on(f.config, "127.0.0.1", port_of(f.udp[0]));
     ck_assert_uint_eq(waiting(f.udp[0], DTLSL__SESSIONS), 0);
     ck_assert_uint_eq(waiting(f.udp[2], DTLSL__SESSIONS),
@@ -810,7 +781,7 @@ END_TEST
 /* A worker that is still to come finds what arrived for it. */
 START_TEST(a_late_worker_has_lost_nothing)
 {
-    dtlsl_config *config = new_config("2", "1");
+    dtlsl_config *config = scene_workers("2", "1");
     dtlsl__udp *first = open_on(config, "127.0.0.1", 0), *second;
     header h = make(22, 0, 1, 0);
     size_t n = 0;
@@ -829,7 +800,7 @@ START_TEST(a_late_worker_has_lost_nothing)
         close(fd[i]);
     dtlsl__udp_close(second);
     dtlsl__udp_close(first);
-    free_config(config);
+    scene_workers_free(config);
 }
 END_TEST
 

@@ -268,27 +268,10 @@ open_of(dtlsl__udp **udp, dtlsl_config *config, uint16_t port)
     return code;
 }
 
-static dtlsl_config *
-new_config(const char *workers)
-{
-    dtlsl_config *config;
-
-    ck_assert_int_eq(dtlsl_config_new(&config), DTLSL_OK);
-    ck_assert_int_eq(dtlsl_config_set(config, "workers", workers), DTLSL_OK);
-    dtlsl__config_ref(config);
-    return config;
-}
-
-static void
-free_config(dtlsl_config *config)
-{
-    dtlsl__config_unref(config);
-    dtlsl_config_free(config);
-}
-
 START_TEST(a_port_is_bound_once)
 {
-    dtlsl_config *config = new_config("1"), *workers = new_config("2");
+    dtlsl_config *config = scene_workers("1", "1"),
+                 *workers = scene_workers("2", "1");
     dtlsl__udp *first, *second = NULL;
 
     ck_assert_int_eq(open_of(&first, config, 0), DTLSL_OK);
@@ -296,14 +279,15 @@ START_TEST(a_port_is_bound_once)
     ck_assert_int_eq(open_of(&second, workers, port_of(first)), -EADDRINUSE);
     ck_assert_ptr_null(second);
     dtlsl__udp_close(first);
-    free_config(workers);
-    free_config(config);
+    scene_workers_free(workers);
+    scene_workers_free(config);
 }
 END_TEST
 
 START_TEST(a_group_of_two_shares_its_port)
 {
-    dtlsl_config *config = new_config("2"), *other = new_config("1");
+    dtlsl_config *config = scene_workers("2", "1"),
+                 *other = scene_workers("1", "1");
     dtlsl__udp *a, *b, *c = NULL;
 
     ck_assert_int_eq(open_of(&a, config, 0), DTLSL_OK);
@@ -317,8 +301,8 @@ START_TEST(a_group_of_two_shares_its_port)
     dtlsl__udp_close(a);
     ck_assert_int_ge(fcntl(dtlsl__udp_fd(b, 0), F_GETFD), 0);
     dtlsl__udp_close(b);
-    free_config(other);
-    free_config(config);
+    scene_workers_free(other);
+    scene_workers_free(config);
 }
 END_TEST
 
@@ -326,7 +310,8 @@ END_TEST
 static void
 check_restart(int users)
 {
-    dtlsl_config *config = new_config("2"), *other = new_config("1");
+    dtlsl_config *config = scene_workers("2", "1"),
+                 *other = scene_workers("1", "1");
     dtlsl__udp *udp[2] = {NULL, NULL}, *taken;
     uint16_t port;
 
@@ -344,8 +329,8 @@ check_restart(int users)
     }
     dtlsl__udp_close(udp[0]);
     dtlsl__udp_close(udp[1]);
-    free_config(other);
-    free_config(config);
+    scene_workers_free(other);
+    scene_workers_free(config);
 }
 
 START_TEST(a_group_starts_anew_behind_its_last_user)
@@ -357,7 +342,7 @@ END_TEST
 
 START_TEST(a_socket_of_a_group_is_taken_again)
 {
-    dtlsl_config *config = new_config("2");
+    dtlsl_config *config = scene_workers("2", "1");
     dtlsl__udp *a, *b, *c;
     int fd;
 
@@ -370,7 +355,7 @@ START_TEST(a_socket_of_a_group_is_taken_again)
     ck_assert_int_eq(open_of(&c, config, 0), DTLSL_ERR_LIMIT);
     dtlsl__udp_close(a);
     dtlsl__udp_close(b);
-    free_config(config);
+    scene_workers_free(config);
 }
 END_TEST
 
@@ -392,7 +377,7 @@ END_TEST
 
 START_TEST(a_port_in_use_is_explained)
 {
-    dtlsl_config *config = new_config("1");
+    dtlsl_config *config = scene_workers("1", "1");
     dtlsl__udp *a, *b;
     char err[256], port[8];
 
@@ -405,7 +390,7 @@ START_TEST(a_port_in_use_is_explained)
     ck_assert_ptr_nonnull(strstr(err, port));
     ck_assert_ptr_nonnull(strstr(err, "another port"));
     dtlsl__udp_close(a);
-    free_config(config);
+    scene_workers_free(config);
 }
 END_TEST
 
